@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What became of a plan: which listeners really serve, and the statuses corrected by it. Pure functions, so that
+// `Programmed` can be tested: it is never true of something that does not serve.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/model/status.h"
+#include "agent/plan/plan.h"
+
+namespace sluice::control {
+
+struct ServingProblems {
+    std::map<std::string, std::string> listeners;  // "namespace/gateway/listener" -> why it does not serve
+    std::map<IpAddress, std::string> addresses;    // address -> why it could not be made local
+};
+
+// Sets Programmed=False where there is a problem: reason Pending on a listener, AddressNotUsable or ListenersNotValid
+// on its Gateway.
+void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingProblems& problems);
+
+// One line for every condition that differs between the two: "Gateway default/web listener http: Programmed True -> False (Pending): …".
+[[nodiscard]] std::vector<std::string> condition_changes(const std::vector<model::ObjectStatus>& before,
+                                                         const std::vector<model::ObjectStatus>& after);
+
+}  // namespace sluice::control

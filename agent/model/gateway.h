@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// GatewayClass and Gateway (gateway.networking.k8s.io/v1, v1beta1) as plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/model/meta.h"
+
+namespace sluice::model {
+
+struct GatewayClass {
+    static constexpr const char* kKind = "GatewayClass";
+    ObjectMeta meta;
+    std::string controller_name;
+    bool has_parameters_ref = false;
+};
+
+struct RouteGroupKind {
+    std::string group = kGatewayGroup;
+    std::string kind;
+    bool operator==(const RouteGroupKind&) const = default;
+};
+
+struct AllowedRoutes {
+    enum class From { Same, All, Selector, None };
+    From from = From::Same;
+    LabelSelector selector;             // with From::Selector
+    std::vector<RouteGroupKind> kinds;  // empty: those of the protocol
+};
+
+struct Listener {
+    std::string name;
+    std::string hostname;  // empty: every host; may begin with "*."
+    std::uint16_t port = 0;
+    std::string protocol;  // as written: HTTP, HTTPS, TLS, TCP, UDP or a domain-prefixed one
+    AllowedRoutes allowed_routes;
+    bool has_tls = false;
+};
+
+struct GatewayAddress {
+    std::string type = "IPAddress";
+    std::string value;  // may be empty: "assign one"
+    bool operator==(const GatewayAddress&) const = default;
+};
+
+struct Gateway {
+    static constexpr const char* kKind = "Gateway";
+    ObjectMeta meta;
+    std::string gateway_class_name;
+    std::vector<Listener> listeners;
+    std::vector<GatewayAddress> addresses;
+    bool has_parameters_ref = false;  // spec.infrastructure.parametersRef
+};
+
+}  // namespace sluice::model

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Status as plan decides it: conditions with the API's own types and reasons.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/model/gateway.h"
+#include "agent/model/meta.h"
+
+namespace sluice::model {
+
+struct Condition {
+    std::string type;  // Accepted, Programmed, ResolvedRefs, Conflicted
+    bool status = false;
+    std::string reason;   // the API's CamelCase reason
+    std::string message;  // names the object and field at fault, and what is accepted
+    std::int64_t observed_generation = 0;
+};
+
+struct ListenerStatus {
+    std::string name;
+    std::vector<RouteGroupKind> supported_kinds;
+    std::uint32_t attached_routes = 0;
+    std::vector<Condition> conditions;
+};
+
+struct RouteParentStatus {
+    ParentReference parent;  // namespace always filled in
+    std::vector<Condition> conditions;
+};
+
+// One object's status; which of the lists is in use depends on its kind.
+struct ObjectStatus {
+    ObjectKey key;
+    std::vector<Condition> conditions;       // GatewayClass, Gateway
+    std::vector<GatewayAddress> addresses;   // Gateway
+    std::vector<ListenerStatus> listeners;   // Gateway
+    std::vector<RouteParentStatus> parents;  // routes
+};
+
+}  // namespace sluice::model

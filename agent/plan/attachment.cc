@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/plan/attachment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "agent/plan/hostname.h"
+
+namespace sluice::plan {
+namespace {
+
+constexpr std::size_t kNamesInMessageMax = 8;
+
+bool selects(const model::ParentReference& ref, const model::Listener& listener)
+{
+    return (!ref.section_name || *ref.section_name == listener.name) && (!ref.port || *ref.port == listener.port);
+}
+
+bool allows_kind(const ListenerState& listener, const RouteState& route)
+{
+    return std::ranges::any_of(listener.supported_kinds, [&](const model::RouteGroupKind& one) {
+        return one.group == model::kGatewayGroup && one.kind == route.kind;
+    });
+}
+
+const char* to_text(model::AllowedRoutes::From from)
+{
+    switch (from) {
+    case model::AllowedRoutes::From::Same: return "Same";
+    case model::AllowedRoutes::From::All: return "All";
+    case model::AllowedRoutes::From::Selector: return "Selector";
+    case model::AllowedRoutes::From::None: return "None";
+    }
+    return "";
+}
+
+// "web (HTTP, port 80), dns (UDP, port 53)" of the listeners that a parentRef selects.
+std::string describe(const GatewayState& gateway, const model::ParentReference& ref)
+{
+    std::string text;
+    std::size_t count = 0;
+    for (const ListenerState& listener : gateway.listeners) {
+        if (!selects(ref, *listener.spec))
+            continue;
+        if (++count > kNamesInMessageMax)
+            return text + ", …";
+        text += fmt::format("{}{} ({}, port {}, namespaces {})", text.empty() ? "" : ", ", listener.spec->name,
+                            listener.spec->protocol, listener.spec->port, to_text(listener.spec->allowed_routes.from));
+    }
+    return text;
+}
+
+Verdict no_matching_parent(const GatewayState& gateway, const model::ParentReference& ref)
+{
+    std::string wanted;
+    if (ref.section_name)
+        wanted += fmt::format(" sectionName \"{}\"", *ref.section_name);
+    if (ref.port)
+        wanted += fmt::format(" port {}", *ref.port);
+    model::ParentReference every = ref;
+    every.section_name.reset();
+    every.port.reset();
+    return {"NoMatchingParent", fmt::format("parentRef: Gateway {} has no listener with{}; it has {}",
+                                            full_name(gateway.spec->meta), wanted, describe(gateway, every))};
+}
+
+// How far a route came with the listeners that its parentRef selects.
+struct Progress {
+    bool selected = false;
+    bool kind = false;
+    bool ns = false;
+    bool hostname = false;
+};
+
+Verdict verdict_of(const Progress& progress, const GatewayState& gateway, const RouteState& route,
+                   const model::ParentReference& ref)
+{
+    if (progress.hostname)
+        return route.supported;
+    const std::string name = full_name(gateway.spec->meta);
+    if (!progress.selected)
+        return no_matching_parent(gateway, ref);
+    if (!progress.kind)
+        return {"NotAllowedByListeners", fmt::format("no selected listener of Gateway {} takes a {}: {}", name,
+                                                     route.kind, describe(gateway, ref))};
+    if (!progress.ns)
+        return {"NotAllowedByListeners",
+                fmt::format("allowedRoutes.namespaces of Gateway {} does not let namespace \"{}\" in: {}", name,
+                            route.spec->meta.ns, describe(gateway, ref))};
+    return {"NoMatchingListenerHostname",
+            fmt::format("spec.hostnames has no name in common with the selected listeners of Gateway {}", name)};
+}
+
+}  // namespace
+
+Attacher::Attacher(std::vector<GatewayState>& gateways, const model::Objects& objects)
+{
+    for (GatewayState& gateway : gateways)
+        gateways_.emplace(NameView{gateway.spec->meta.ns, gateway.spec->meta.name}, &gateway);
+    for (const model::Namespace& one : objects.namespaces)
+        namespaces_.emplace(one.meta.name, &one.meta.labels);
+}
+
+GatewayState* Attacher::find(const model::ParentReference& ref) const
+{
+    if (ref.group != model::kGatewayGroup || ref.kind != model::Gateway::kKind)
+        return nullptr;
+    const auto found = gateways_.find(NameView{*ref.ns, ref.name});
+    return found == gateways_.end() ? nullptr : found->second;
+}
+
+std::vector<ParentState> Attacher::our_parents(const model::RouteCommon& route) const
+{
+    std::vector<ParentState> parents;
+    for (const model::ParentReference& written : route.parent_refs) {
+        model::ParentReference ref = written;
+        if (!ref.ns)
+            ref.ns = route.meta.ns;
+        if (find(ref) != nullptr && std::ranges::find(parents, ref, &ParentState::ref) == parents.end())
+            parents.push_back({std::move(ref), {}, {}});
+    }
+    return parents;
+}
+
+bool Attacher::allows_namespace(const GatewayState& gateway, const ListenerState& listener, const std::string& ns)
+{
+    const model::AllowedRoutes& allowed = listener.spec->allowed_routes;
+    switch (allowed.from) {
+    case model::AllowedRoutes::From::All: return true;
+    case model::AllowedRoutes::From::None: return false;
+    case model::AllowedRoutes::From::Same: return gateway.spec->meta.ns == ns;
+    case model::AllowedRoutes::From::Selector: break;
+    }
+    const auto [entry, is_new] = selected_[&listener].try_emplace(ns, false);
+    if (is_new) {
+        const auto found = namespaces_.find(ns);
+        // Manifests in files seldom hold Namespace objects; every namespace has this label.
+        entry->second = allowed.selector.matches(
+            found != namespaces_.end() ? *found->second : model::Labels{{"kubernetes.io/metadata.name", ns}});
+    }
+    return entry->second;
+}
+
+void Attacher::attach_to(GatewayState& gateway, const RouteState& route, ParentState& parent)
+{
+    Progress progress;
+    for (ListenerState& listener : gateway.listeners) {
+        if (!selects(parent.ref, *listener.spec))
+            continue;
+        progress.selected = true;
+        if (!allows_kind(listener, route))
+            continue;
+        progress.kind = true;
+        if (!allows_namespace(gateway, listener, route.spec->meta.ns))
+            continue;
+        progress.ns = true;
+        std::vector<ServedHost> hosts;
+        if (route.http != nullptr) {
+            hosts = served_hosts(listener.hostname, route.http->hostnames);
+            if (hosts.empty())
+                continue;
+        }
+        progress.hostname = true;
+        if (!route.supported.ok())
+            continue;
+        if (!listener.served)
+            parent.accepted_note +=
+                fmt::format("{}{}", parent.accepted_note.empty() ? "not served by " : ", ", listener.spec->name);
+        // Another parentRef of the route may have led here before.
+        if (listener.attachments.empty() || listener.attachments.back().route != &route)
+            listener.attachments.push_back({&route, std::move(hosts)});
+    }
+    parent.accepted = verdict_of(progress, gateway, route, parent.ref);
+}
+
+void Attacher::attach(RouteState& route)
+{
+    for (ParentState& parent : route.parents)
+        attach_to(*find(parent.ref), route, parent);
+}
+
+}  // namespace sluice::plan

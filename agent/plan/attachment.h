@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decides to which listeners a route attaches, by parentRef: sectionName, port, kind, namespace and hostname.
+#pragma once
+
+#include <unordered_map>
+#include <vector>
+
+#include "agent/plan/state.h"
+
+namespace sluice::plan {
+
+class Attacher {
+public:
+    // Both must outlive it. `gateways` may not be added to meanwhile.
+    Attacher(std::vector<GatewayState>& gateways, const model::Objects& objects);
+
+    // The parentRefs that name a Gateway of ours, each once, the namespace filled in.
+    [[nodiscard]] std::vector<ParentState> our_parents(const model::RouteCommon& route) const;
+
+    // Attaches to every listener that a parent selects and that lets the route in, and sets each parent's verdict.
+    // Routes must come from old to young, and stay where they are. A route that is not `supported` attaches nowhere.
+    void attach(RouteState& route);
+
+private:
+    [[nodiscard]] GatewayState* find(const model::ParentReference& ref) const;
+    [[nodiscard]] bool allows_namespace(const GatewayState& gateway, const ListenerState& listener,
+                                        const std::string& ns);
+    void attach_to(GatewayState& gateway, const RouteState& route, ParentState& parent);
+
+    std::unordered_map<NameView, GatewayState*, NameViewHash> gateways_;
+    std::unordered_map<std::string_view, const model::Labels*> namespaces_;
+    // Answers of label selectors: the same few pairs come up for thousands of routes.
+    std::unordered_map<const ListenerState*, std::unordered_map<std::string, bool>> selected_;
+};
+
+}  // namespace sluice::plan

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/plan/conflicts.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+namespace sluice::plan {
+namespace {
+
+// TCP and HTTP share a port space; UDP has its own.
+using PortKey = std::pair<std::uint16_t, bool>;
+
+PortKey port_key(const ListenerState& listener)
+{
+    return {listener.spec->port, listener.protocol == ListenerProtocol::Udp};
+}
+
+void mark_conflict(std::vector<ListenerState*>& listeners, const char* reason, const std::string& cause)
+{
+    std::string names;
+    for (const ListenerState* listener : listeners)
+        names += (names.empty() ? "" : ", ") + listener->spec->name;
+    for (ListenerState* listener : listeners) {
+        listener->conflict = {reason, fmt::format("port {}: {}; in conflict: {}", listener->spec->port, cause, names)};
+        listener->accepted = listener->conflict;
+    }
+}
+
+void resolve_within(GatewayState& gateway)
+{
+    std::map<PortKey, std::vector<ListenerState*>> ports;
+    for (ListenerState& listener : gateway.listeners)
+        if (listener.accepted.ok())
+            ports[port_key(listener)].push_back(&listener);
+    for (auto& [key, listeners] : ports) {
+        std::set<ListenerProtocol> protocols;
+        std::map<std::string_view, std::vector<ListenerState*>> hosts;
+        for (ListenerState* listener : listeners) {
+            protocols.insert(listener->protocol);
+            hosts[listener->hostname].push_back(listener);
+        }
+        if (protocols.size() > 1) {
+            mark_conflict(listeners, "ProtocolConflict", "HTTP and TCP cannot share it");
+        } else if (*protocols.begin() != ListenerProtocol::Http) {
+            if (listeners.size() > 1)
+                mark_conflict(listeners, "ProtocolConflict", "one listener of this protocol can have it");
+        } else {
+            for (auto& [hostname, same] : hosts)
+                if (same.size() > 1)
+                    mark_conflict(same, "HostnameConflict", fmt::format("hostname \"{}\" is used twice", hostname));
+        }
+    }
+}
+
+// The listeners served on one set of addresses and one port: one TCP or UDP listener, or HTTP ones of different
+// hostnames, each with the listener that has it.
+struct Claim {
+    ListenerProtocol protocol = ListenerProtocol::None;
+    std::vector<IpAddress> addresses;
+    std::map<std::string_view, const ListenerState*> by_hostname;
+};
+
+// All claims on one port. No address is in two of them: a second claim on an address is a conflict.
+struct PortClaims {
+    std::map<std::vector<IpAddress>, Claim> claims;  // by the set of addresses; an empty set is every address
+    std::map<IpAddress, const Claim*> by_address;
+
+    // The claim that shares an address with this set.
+    [[nodiscard]] const Claim* overlapping(const std::vector<IpAddress>& addresses) const
+    {
+        if (claims.empty())
+            return nullptr;
+        // An empty set sorts first, and stands alone where it is present.
+        const Claim& first = claims.begin()->second;
+        if (addresses.empty() || first.addresses.empty())
+            return &first;
+        for (const IpAddress& address : addresses)
+            if (const auto found = by_address.find(address); found != by_address.end())
+                return found->second;
+        return nullptr;
+    }
+};
+
+// The listener of an older Gateway that already has what `listener` wants; null when it is free.
+const ListenerState* holder(const PortClaims& port, const GatewayState& gateway, const ListenerState& listener)
+{
+    const Claim* claim = port.overlapping(gateway.addresses);
+    if (claim == nullptr)
+        return nullptr;
+    const auto same_host = claim->by_hostname.find(listener.hostname);
+    const bool mergeable = claim->protocol == ListenerProtocol::Http && listener.protocol == ListenerProtocol::Http &&
+                           claim->addresses == gateway.addresses;
+    if (mergeable && same_host == claim->by_hostname.end())
+        return nullptr;
+    return same_host != claim->by_hostname.end() ? same_host->second : claim->by_hostname.begin()->second;
+}
+
+void claim_port(PortClaims& port, const GatewayState& gateway, ListenerState& listener)
+{
+    if (const ListenerState* older = holder(port, gateway, listener)) {
+        listener.accepted = {
+            "PortUnavailable",
+            fmt::format("port {} is taken on the same address by listener {} ({}) of an older Gateway; "
+                        "another port, another spec.addresses{} is accepted",
+                        listener.spec->port, older->name, older->spec->protocol,
+                        listener.protocol == ListenerProtocol::Http ? " or another hostname" : "")};
+        return;
+    }
+    Claim& claim = port.claims[gateway.addresses];
+    claim.protocol = listener.protocol;
+    claim.addresses = gateway.addresses;
+    claim.by_hostname.emplace(listener.hostname, &listener);
+    for (const IpAddress& address : gateway.addresses)
+        port.by_address.emplace(address, &claim);
+    listener.served = true;
+}
+
+}  // namespace
+
+void resolve_conflicts(std::vector<GatewayState>& gateways)
+{
+    std::map<PortKey, PortClaims> ports;
+    for (GatewayState& gateway : gateways) {
+        resolve_within(gateway);
+        if (!gateway.serves())
+            continue;
+        for (ListenerState& listener : gateway.listeners)
+            if (listener.accepted.ok() && !listener.supported_kinds.empty())
+                claim_port(ports[port_key(listener)], gateway, listener);
+    }
+}
+
+}  // namespace sluice::plan

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/plan/plan.h"
+
+#include <algorithm>
+
+#include "agent/plan/attachment.h"
+#include "agent/plan/classes.h"
+#include "agent/plan/conflicts.h"
+#include "agent/plan/http.h"
+#include "agent/plan/l4.h"
+#include "agent/plan/status.h"
+
+namespace sluice::plan {
+namespace {
+
+RouteState* add_route(std::vector<RouteState>& routes, const Attacher& attacher, const char* kind,
+                      const model::RouteCommon& spec)
+{
+    std::vector<ParentState> parents = attacher.our_parents(spec);
+    if (parents.empty())
+        return nullptr;
+    RouteState& route = routes.emplace_back();
+    route.kind = kind;
+    route.spec = &spec;
+    route.parents = std::move(parents);
+    return &route;
+}
+
+// The routes that name a Gateway of ours, oldest first.
+std::vector<RouteState> find_routes(const model::Objects& objects, const Attacher& attacher)
+{
+    std::vector<RouteState> routes;
+    for (const model::HttpRoute& spec : objects.http_routes)
+        if (RouteState* route = add_route(routes, attacher, model::HttpRoute::kKind, spec))
+            route->http = &spec;
+    for (const model::TcpRoute& spec : objects.tcp_routes)
+        if (RouteState* route = add_route(routes, attacher, model::TcpRoute::kKind, spec))
+            route->l4 = &spec;
+    for (const model::UdpRoute& spec : objects.udp_routes)
+        if (RouteState* route = add_route(routes, attacher, model::UdpRoute::kKind, spec))
+            route->l4 = &spec;
+    std::ranges::sort(routes, [](const RouteState& a, const RouteState& b) {
+        if (is_older(a.spec->meta, b.spec->meta) || is_older(b.spec->meta, a.spec->meta))
+            return is_older(a.spec->meta, b.spec->meta);
+        return std::string_view(a.kind) < b.kind;
+    });
+    return routes;
+}
+
+std::vector<IpAddress> all_addresses(const std::vector<GatewayState>& gateways)
+{
+    std::vector<IpAddress> addresses;
+    for (const GatewayState& gateway : gateways)
+        if (gateway.serves())
+            addresses.insert(addresses.end(), gateway.addresses.begin(), gateway.addresses.end());
+    std::ranges::sort(addresses);
+    const auto repeated = std::ranges::unique(addresses);
+    addresses.erase(repeated.begin(), repeated.end());
+    return addresses;
+}
+
+}  // namespace
+
+Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
+{
+    Plan plan;
+    std::vector<GatewayState> gateways = find_gateways(objects, facts, plan.statuses);
+    for (GatewayState& gateway : gateways)
+        check_listeners(gateway);
+    resolve_conflicts(gateways);
+
+    Attacher attacher(gateways, objects);
+    References references(objects);
+    RegexErrors regex_errors;
+    std::vector<RouteState> routes = find_routes(objects, attacher);
+    for (RouteState& route : routes) {
+        if (route.http != nullptr) {
+            route.supported = check_http_route(*route.http, regex_errors);
+            build_http_rules(route, references);
+        } else {
+            build_l4_rule(route, references);
+        }
+        attacher.attach(route);
+    }
+
+    plan.addresses = all_addresses(gateways);
+    plan.l4 = build_l4_listeners(gateways);
+    plan.http = build_http_ports(gateways);
+    for (const GatewayState& gateway : gateways)
+        plan.statuses.push_back(gateway_status(gateway));
+    for (const RouteState& route : routes)
+        plan.statuses.push_back(route_status(route));
+    std::ranges::sort(plan.statuses, {}, &model::ObjectStatus::key);
+    return plan;
+}
+
+}  // namespace sluice::plan

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/plan/precedence.h"
+
+#include <tuple>
+
+#include "agent/plan/hostname.h"
+
+namespace sluice::plan {
+namespace {
+
+int path_class(model::PathMatchType type)
+{
+    switch (type) {
+    case model::PathMatchType::Exact: return 0;
+    case model::PathMatchType::RegularExpression: return 1;
+    case model::PathMatchType::PathPrefix: return 2;
+    }
+    return 2;
+}
+
+// Smaller comes first: what should be large is subtracted from zero.
+auto match_rank(const model::HttpMatch& match)
+{
+    const auto many_first = [](std::size_t size) { return -static_cast<std::int64_t>(size); };
+    return std::tuple(path_class(match.path.type), many_first(match.path.value.size()), match.method.empty() ? 1 : 0,
+                      many_first(match.headers.size()), many_first(match.query_params.size()));
+}
+
+}  // namespace
+
+bool has_precedence(const Candidate& a, const Candidate& b)
+{
+    if (a.route_hostname != b.route_hostname)
+        return is_more_specific(a.route_hostname, b.route_hostname);
+    const auto rank_a = match_rank(*a.match);
+    const auto rank_b = match_rank(*b.match);
+    if (rank_a != rank_b)
+        return rank_a < rank_b;
+    return std::tie(a.rule, a.match_index) < std::tie(b.rule, b.match_index);
+}
+
+}  // namespace sluice::plan

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The planner's working values: our Gateways, their listeners and the routes that name them, each with a pointer to
+// the object it came from. They live for one make_plan call, on the caller's thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "agent/model/objects.h"
+#include "agent/plan/plan.h"
+
+namespace sluice::plan {
+
+// One condition's outcome. An empty reason is the good case.
+struct Verdict {
+    std::string reason;
+    std::string message;
+    [[nodiscard]] bool ok() const { return reason.empty(); }
+};
+
+// One rule of a route, ready to be copied into the plan.
+struct RuleState {
+    std::vector<model::HttpMatch> matches;  // HTTPRoute; repeated header and query names dropped
+    std::vector<Backend> backends;          // those with a weight
+};
+
+struct ParentState {
+    model::ParentReference ref;  // namespace filled in
+    Verdict accepted;
+    std::string accepted_note;  // what to say beside Accepted=True
+};
+
+// A route with at least one parentRef that names a Gateway of ours.
+struct RouteState {
+    const char* kind = "";
+    const model::RouteCommon* spec = nullptr;
+    const model::HttpRoute* http = nullptr;  // set for an HTTPRoute
+    const model::L4Route* l4 = nullptr;      // set for a TCPRoute or UDPRoute
+    Verdict supported;                       // not ok: asks for something that is not served, so none of it is
+    Verdict resolved;                        // ResolvedRefs, the same for every parent
+    std::vector<RuleState> rules;
+    std::vector<ParentState> parents;
+};
+
+// A hostname to serve a route under, and the route's own hostname that led there ("" without one).
+struct ServedHost {
+    std::string hostname;
+    std::string route_hostname;
+};
+
+struct Attachment {
+    const RouteState* route = nullptr;
+    std::vector<ServedHost> hosts;  // HTTPRoute only
+};
+
+enum class ListenerProtocol { None, Http, Tcp, Udp };  // None: not one that is served
+
+struct ListenerState {
+    const model::Listener* spec = nullptr;
+    std::string name;      // "namespace/gateway/listener"
+    std::string hostname;  // lower case
+    ListenerProtocol protocol = ListenerProtocol::None;
+    std::vector<model::RouteGroupKind> supported_kinds;
+    Verdict accepted;
+    Verdict conflict;  // Conflicted=True when not ok; `accepted` then says the same
+    Verdict resolved;
+    bool served = false;                  // part of the plan
+    std::vector<Attachment> attachments;  // oldest route first
+};
+
+struct GatewayState {
+    const model::Gateway* spec = nullptr;
+    Verdict parameters;                // InvalidParameters: nothing of this Gateway is served
+    Verdict address_types;             // UnsupportedAddress
+    Verdict address_values;            // AddressNotUsable
+    std::vector<IpAddress> addresses;  // usable spec.addresses, sorted; with none in the spec: every one of the node
+    std::vector<model::GatewayAddress> status_addresses;
+    std::vector<ListenerState> listeners;
+
+    [[nodiscard]] bool serves() const { return parameters.ok() && (spec->addresses.empty() || !addresses.empty()); }
+};
+
+// "namespace/name".
+[[nodiscard]] inline std::string full_name(const model::ObjectMeta& meta) { return meta.ns + "/" + meta.name; }
+
+// The API's order of age: the older timestamp first, then by namespace and name.
+[[nodiscard]] inline bool is_older(const model::ObjectMeta& a, const model::ObjectMeta& b)
+{
+    return std::tie(a.creation_timestamp, a.ns, a.name) < std::tie(b.creation_timestamp, b.ns, b.name);
+}
+
+// An index key for a namespaced object, pointing into the model.
+struct NameView {
+    std::string_view ns;
+    std::string_view name;
+    bool operator==(const NameView&) const = default;
+};
+
+struct NameViewHash {
+    [[nodiscard]] std::size_t operator()(const NameView& key) const
+    {
+        const std::hash<std::string_view> hash;
+        return hash(key.ns) * 31 + hash(key.name);
+    }
+};
+
+}  // namespace sluice::plan

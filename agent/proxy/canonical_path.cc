@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one canonical form of a request's path. What is canonical already (nearly every path) is found so in one pass
+// and not copied; the rest is rewritten segment by segment from its first odd segment on.
+#include <algorithm>
+#include <optional>
+
+#include "agent/proxy/http1_grammar.h"
+#include "agent/proxy/router.h"
+
+namespace sluice::proxy {
+namespace {
+
+using http1::hex_value;
+using http1::is;
+
+// Never a part of a path: some servers take the backslash for '/', and '#' or '?' for the path's end.
+bool is_forbidden(char c)
+{
+    const auto byte = static_cast<unsigned char>(c);
+    return byte <= 0x20 || byte >= 0x7f || c == '\\' || c == '#' || c == '?';
+}
+
+bool is_upper_hex(char c) { return hex_value(c) >= 0 && !(c >= 'a' && c <= 'f'); }
+
+// The byte that "%XX" at the front of `text` stands for; -1 when it is no escape or one of NUL, '/' or '\'.
+int unescape(std::string_view text)
+{
+    if (text.size() < 3 || hex_value(text[1]) < 0 || hex_value(text[2]) < 0)
+        return -1;
+    const int value = hex_value(text[1]) * 16 + hex_value(text[2]);
+    return value == 0 || value == '/' || value == '\\' ? -1 : value;
+}
+
+bool is_dots(std::string_view segment) { return segment == "." || segment == ".."; }
+
+// Tomcat and its like cut "..;x" at the semicolon and then climb.
+bool is_masked_dots(std::string_view segment) { return segment.starts_with(".;") || segment.starts_with("..;"); }
+
+bool is_canonical_segment(std::string_view segment)
+{
+    for (std::size_t i = 0; i < segment.size(); ++i) {
+        if (segment[i] == '%') {
+            const int value = unescape(segment.substr(i));
+            if (value < 0 || is(static_cast<char>(value), http1::kUnreserved) || !is_upper_hex(segment[i + 1]) ||
+                !is_upper_hex(segment[i + 2]))
+                return false;
+        } else if (is_forbidden(segment[i])) {
+            return false;
+        }
+    }
+    return !is_dots(segment) && !is_masked_dots(segment);
+}
+
+// Length of the part of `raw`, up to and with a '/', that needs no change; all of it when the path is canonical.
+std::size_t canonical_length(std::string_view raw)
+{
+    std::size_t start = 1;
+    while (start < raw.size()) {
+        const std::size_t slash = raw.find('/', start);
+        const std::size_t end = slash == std::string_view::npos ? raw.size() : slash;
+        if (end == start || !is_canonical_segment(raw.substr(start, end - start)))
+            return start;
+        if (slash == std::string_view::npos)
+            return raw.size();
+        start = end + 1;
+    }
+    return raw.size();
+}
+
+// Appends a segment with its escapes in canonical form. The written part never outgrows what was read.
+bool append_segment(std::string_view segment, std::span<char> out, std::size_t& size)
+{
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    for (std::size_t i = 0; i < segment.size(); ++i) {
+        if (segment[i] != '%') {
+            if (is_forbidden(segment[i]))
+                return false;
+            out[size++] = segment[i];
+            continue;
+        }
+        const int value = unescape(segment.substr(i));
+        if (value < 0)
+            return false;
+        if (is(static_cast<char>(value), http1::kUnreserved)) {
+            out[size++] = static_cast<char>(value);
+        } else {
+            out[size++] = '%';
+            out[size++] = kHex[static_cast<std::size_t>(value / 16)];
+            out[size++] = kHex[static_cast<std::size_t>(value % 16)];
+        }
+        i += 2;
+    }
+    return true;
+}
+
+// Settles the segment that begins at `start` of `out`, which is behind a '/'. False: it climbs above the root.
+bool apply_dots(std::span<char> out, std::size_t start, std::size_t& size)
+{
+    const std::string_view segment(out.data() + start, size - start);
+    if (is_masked_dots(segment))
+        return false;
+    if (!is_dots(segment))
+        return true;
+    size = start;
+    if (segment == ".")
+        return true;
+    if (start == 1)
+        return false;
+    size = std::string_view(out.data(), start - 1).rfind('/') + 1;
+    return true;
+}
+
+}  // namespace
+
+std::optional<std::string_view> canonical_path(std::string_view raw, std::span<char> out)
+{
+    if (raw == "*")  // asterisk-form of OPTIONS
+        return raw;
+    if (!raw.starts_with('/'))
+        return std::nullopt;
+    std::size_t read = canonical_length(raw);
+    if (read == raw.size())
+        return raw;
+    if (out.size() < raw.size())
+        return std::nullopt;
+    std::copy_n(raw.begin(), read, out.begin());
+    std::size_t size = read;
+    while (read < raw.size()) {
+        const std::size_t end = std::min(raw.find('/', read), raw.size());
+        const std::size_t start = size;
+        if (!append_segment(raw.substr(read, end - read), out, size) || !apply_dots(out, start, size))
+            return std::nullopt;
+        // A '/' follows only a segment that was kept: this merges slashes and swallows those of dot segments.
+        if (end < raw.size() && size > start)
+            out[size++] = '/';
+        read = end + 1;
+    }
+    return std::string_view(out.data(), size);
+}
+
+}  // namespace sluice::proxy

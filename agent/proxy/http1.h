@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 message heads and chunked framing (RFC 9110, RFC 9112), parsed in place. Strict: what the RFC leaves
+// ambiguous is refused. No allocation: views point into the caller's buffer, which must outlive them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace sluice::proxy::http1 {
+
+struct Header {
+    std::string_view name;   // as received
+    std::string_view value;  // without surrounding whitespace
+};
+
+enum class Framing : std::uint8_t { None, Length, Chunked, UntilClose };
+
+enum class Status : std::uint8_t { Complete, Incomplete, Invalid };
+
+// Why a message was refused; each maps to one answer and one counter.
+enum class Reject : std::uint8_t {
+    None,
+    RequestLine,
+    Method,
+    Target,
+    Version,
+    StatusLine,
+    HeaderName,
+    HeaderValue,
+    ObsFold,
+    BareLineFeed,
+    SpaceBeforeColon,
+    HostMissing,
+    HostDuplicate,
+    HostInvalid,
+    ContentLength,
+    ContentLengthWithTransferEncoding,
+    TransferEncoding,
+    TransferEncodingVersion,
+    RequestLineTooLong,
+    HeaderTooLarge,
+    HeaderTooMany,
+    ChunkSize,
+    ChunkExtension,
+    ChunkEnd,
+    TrailerTooLarge,
+};
+[[nodiscard]] int status_code(Reject reject);          // 400, 414, 431, 501, 505
+[[nodiscard]] std::string_view reason(Reject reject);  // short text for the log and the counter's label
+
+constexpr std::size_t kHeadersMax = 128;
+
+struct HeadLimits {
+    std::uint32_t bytes_max;
+    std::uint32_t line_bytes_max;  // request line
+    std::uint32_t count_max;       // at most kHeadersMax
+};
+
+struct RequestHead {
+    std::string_view method;
+    std::string_view target;  // as received
+    std::string_view path;    // of the target, without query; "*" for asterisk-form; as received, origin-form
+    std::string_view query;   // without '?'; empty when there is none
+    // Host header, or that of an absolute-form target, which wins (RFC 9112 3.2.2): what the backend's Host must be.
+    // host[:port]; empty only with HTTP/1.0.
+    std::string_view authority;
+    std::uint8_t minor_version = 1;  // HTTP/1.x
+    std::uint8_t header_count = 0;
+    Framing framing = Framing::None;
+    bool keep_alive = true;
+    bool expect_continue = false;
+    bool upgrade = false;  // has Connection: upgrade and an Upgrade header
+    std::uint64_t content_length = 0;
+    Header headers[kHeadersMax];
+};
+
+struct ResponseHead {
+    std::uint16_t status = 0;
+    std::string_view reason;
+    std::uint8_t minor_version = 1;
+    std::uint8_t header_count = 0;
+    Framing framing = Framing::None;
+    bool keep_alive = true;
+    std::uint64_t content_length = 0;
+    Header headers[kHeadersMax];
+};
+
+struct ParseResult {
+    Status status = Status::Incomplete;
+    Reject reject = Reject::None;
+    std::uint32_t head_bytes = 0;  // with Complete: where the body begins
+};
+
+// Restarts from the beginning of `data` at each call; bounded by the limits, so hostile trickling costs O(limit) each.
+// An empty line before the request line is skipped (RFC 9112 2.2), one at most.
+[[nodiscard]] ParseResult parse_request(std::string_view data, const HeadLimits& limits, RequestHead& out);
+// `request_method` decides the framing of HEAD; a 101, 1xx, 204 or 304 has none.
+[[nodiscard]] ParseResult parse_response(std::string_view data, const HeadLimits& limits,
+                                         std::string_view request_method, ResponseHead& out);
+
+// Hop-by-hop fields (RFC 9110 7.6.1): never forwarded, as are those that Connection names.
+[[nodiscard]] bool is_hop_by_hop(std::string_view name);
+[[nodiscard]] bool equals_ignoring_case(std::string_view a, std::string_view b);
+// Whether a Connection header among these names `token`.
+[[nodiscard]] bool connection_names(std::span<const Header> headers, std::string_view token);
+
+// Bytes of chunk extensions beyond what the data outweighs, and bytes of trailers: both are read and dropped.
+constexpr std::uint32_t kChunkOverheadMax = 8 * 1024;
+
+// Walks a chunked body. Feed it bytes in any pieces; it says how many of them are body data and where.
+class ChunkedDecoder {
+public:
+    struct Step {
+        Status status = Status::Incomplete;  // Complete: the last chunk and the trailers are over
+        Reject reject = Reject::None;
+        std::size_t consumed = 0;  // bytes of the input used by this step
+        std::string_view data;     // body bytes within the consumed part; may be empty
+    };
+    // One step: at most one run of data. Call again with the rest until nothing is consumed or it is complete.
+    [[nodiscard]] Step next(std::string_view input);
+    void reset() { *this = ChunkedDecoder{}; }
+
+private:
+    enum class State : std::uint8_t {
+        Size,
+        Extension,
+        SizeLf,
+        Data,
+        DataCr,
+        DataLf,
+        TrailerStart,
+        TrailerName,
+        TrailerValue,
+        TrailerLf,
+        EndLf,
+        Done,
+        Failed
+    };
+    Reject take(char c);  // one byte of framing
+    Reject take_size(char c);
+    Reject take_trailer(char c);
+    Reject end_of_size_line();
+
+    State state_ = State::Size;
+    Reject reject_ = Reject::None;
+    std::uint8_t digits_ = 0;
+    std::uint32_t overhead_ = 0;  // against kChunkOverheadMax
+    std::uint64_t remaining_ = 0;
+};
+
+}  // namespace sluice::proxy::http1

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// The workers' event loop: one per worker thread, by io_uring or by epoll behind the same calls. Everything here is
+// for the worker's own thread, but `wake`.
+//
+// Rules that hold on both: a started operation completes exactly once (accept: once per connection, and once more
+// when it ends), never from inside the call that started it or that cancelled it. Completions of a turn are queued
+// first and handled after. A Completion must live until its operation has completed.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "agent/proxy/proxy.h"
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace sluice::proxy {
+
+constexpr std::size_t kBufferBytes = 16 * 1024;
+constexpr std::size_t kSendSpansMax = 64;
+
+class BufferPool;
+
+// Received bytes in a buffer of the loop. Move-only; goes back to the loop when it ends, and must do so before the
+// loop does. Idle connections hold none.
+class Buffer {
+public:
+    Buffer() = default;
+    Buffer(BufferPool* pool, char* data, std::uint32_t size, std::uint16_t id)
+        : pool_(pool), data_(data), size_(size), id_(id)
+    {
+    }
+    Buffer(Buffer&& other) noexcept;
+    Buffer& operator=(Buffer&& other) noexcept;
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() { reset(); }
+    void reset();
+
+    [[nodiscard]] std::string_view view() const { return {data_, size_}; }
+    [[nodiscard]] char* data() { return data_; }
+    [[nodiscard]] std::uint32_t size() const { return size_; }
+    [[nodiscard]] explicit operator bool() const { return data_ != nullptr; }
+
+private:
+    BufferPool* pool_ = nullptr;
+    char* data_ = nullptr;
+    std::uint32_t size_ = 0;
+    std::uint16_t id_ = 0;
+};
+
+class Completion {
+public:
+    // `result` is what the system call would return, or -errno (-ECANCELED after `cancel`). `buffer` is filled by recv.
+    virtual void complete(int result, Buffer buffer) = 0;
+    [[nodiscard]] bool pending() const { return pending_; }
+
+protected:
+    Completion() = default;
+    ~Completion() = default;
+    Completion(const Completion&) = delete;
+    Completion& operator=(const Completion&) = delete;
+
+private:
+    friend class Loop;
+    friend class RingLoop;
+    friend class EpollLoop;
+    bool pending_ = false;
+    int fd_ = -1;            // of the operation under way
+    void* state_ = nullptr;  // the loop's own, while pending
+};
+
+// A deadline. Re-arming is cheap: the wheel keeps the node where it is until its old deadline comes.
+class Timer {
+public:
+    virtual void expire() = 0;
+    [[nodiscard]] bool armed() const { return deadline_ms_ != 0; }
+
+protected:
+    Timer() = default;
+    ~Timer();  // disarms
+    Timer(const Timer&) = delete;
+    Timer& operator=(const Timer&) = delete;
+
+private:
+    friend class TimerWheel;
+    std::uint64_t deadline_ms_ = 0;  // monotonic_ms(); 0: not armed
+    std::uint64_t slot_ms_ = 0;      // where the node hangs
+    Timer* next_ = nullptr;
+    Timer** link_ = nullptr;
+};
+
+class Loop {
+public:
+    // IoKind::Auto tries io_uring with a self-test (a real receive through a provided buffer on a socket pair) and
+    // falls back to epoll; `why_not_ring` then says why.
+    [[nodiscard]] static Result<std::unique_ptr<Loop>> make(IoKind kind, std::string* why_not_ring = nullptr);
+    virtual ~Loop() = default;
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
+    [[nodiscard]] virtual IoKind kind() const = 0;
+
+    // result: a new non-blocking, close-on-exec descriptor that the receiver owns. Goes on until cancelled or failed.
+    virtual void accept(int listen_fd, Completion& completion) = 0;
+    // result: bytes in `buffer`, 0 at the end of the stream.
+    virtual void recv(int fd, Completion& completion) = 0;
+    // Sends all of it, in pieces where the socket wants it; the spans are copied, the bytes must stay until completion.
+    // At most kSendSpansMax spans, one send at a time per socket. result: all bytes, or -errno.
+    virtual void send(int fd, std::span<const iovec> spans, Completion& completion) = 0;
+    // result: 0 or -errno.
+    virtual void connect(int fd, const SocketAddress& address, Completion& completion) = 0;
+    // result: 0 once the descriptor is readable (datagram sockets).
+    virtual void wait_readable(int fd, Completion& completion) = 0;
+    // The operation completes with -ECANCELED, unless its result is on its way already. Not pending: no effect.
+    virtual void cancel(Completion& completion) = 0;
+
+    virtual void arm(Timer& timer, std::uint32_t after_ms) = 0;
+    virtual void disarm(Timer& timer) = 0;
+    [[nodiscard]] std::uint64_t now_ms() const { return now_ms_; }  // of this turn
+
+    // Waits for and handles one batch. Errors are fatal to the worker.
+    [[nodiscard]] virtual Result<void> turn() = 0;
+    // From any thread: `on_wake` completes soon, at least once after the last call.
+    virtual void wake() = 0;
+    void set_on_wake(Completion* completion) { on_wake_ = completion; }
+
+protected:
+    Loop() = default;
+    std::uint64_t now_ms_ = 0;
+    Completion* on_wake_ = nullptr;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The proxy as the rest of the agent sees it: worker threads, one ring (or epoll) each, that serve HTTP and relay
+// TCP and UDP by an immutable plan. All methods are for the control thread; workers share nothing with it but the
+// plan's pointer, their counters and a wake-up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/plan/plan.h"
+#include "base/result.h"
+
+namespace sluice::proxy {
+
+enum class IoKind { Auto, IoUring, Epoll };
+
+struct Limits {  // defaults are those for an edge; sources in research of each peer's defaults, docs/limits.md
+    std::uint32_t header_bytes_max = 32 * 1024;  // request or response head
+    std::uint32_t header_count_max = 100;
+    std::uint32_t request_line_bytes_max = 8 * 1024;
+    std::uint32_t header_timeout_ms = 10'000;        // first byte of a request to the end of its head
+    std::uint32_t idle_timeout_ms = 60'000;          // keep-alive, no request under way
+    std::uint32_t stream_idle_timeout_ms = 300'000;  // a request or relay under way that moves no byte
+    std::uint32_t connect_timeout_ms = 5'000;
+    std::uint32_t upstream_idle_timeout_ms = 30'000;  // pooled connection to a backend
+    std::uint32_t connections_max = 8'000;            // client connections per process; beyond it accept waits
+    std::uint32_t pooled_per_endpoint_max = 128;      // idle upstream connections per worker and endpoint
+    std::uint32_t udp_flows_max = 4'096;              // relayed UDP clients per worker
+    std::uint32_t udp_idle_timeout_ms = 60'000;
+};
+
+struct Options {
+    IoKind io = IoKind::Auto;  // Auto: io_uring when its self-test passes, else epoll and a warning with the cause
+    unsigned workers = 0;      // 0: one per CPU this process may run on
+    Limits limits;
+};
+
+// Where the proxy's TCP traffic comes from.
+enum class Ingress {
+    Steered,  // sk_lookup hands every (address, port) to `steered_tcp_fd`: no bind per listener
+    Bound,    // without BPF: a listening socket per listener and address
+};
+
+struct ListenerStats {
+    std::string listener;  // name as in the plan
+    std::uint64_t connections = 0;
+    std::uint64_t requests = 0;  // HTTP
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    std::uint64_t responses[6] = {};  // [1]..[5]: 1xx..5xx; [0]: aborted without a response
+    std::uint64_t refused = 0;        // bad requests, connects that failed, refused weight shares
+};
+
+// A listener that the proxy could not open: its status says so, the others serve.
+struct ListenProblem {
+    std::string listener;
+    std::string message;
+};
+
+class Proxy {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<Proxy>> make(const Options& options);
+    ~Proxy();  // ends the workers at once
+    Proxy(const Proxy&) = delete;
+    Proxy& operator=(const Proxy&) = delete;
+
+    [[nodiscard]] IoKind io() const;  // IoUring or Epoll, never Auto
+    [[nodiscard]] unsigned workers() const;
+    // A member of the SO_REUSEPORT group of the workers' dual-stack listening sockets on [::1]:ephemeral.
+    [[nodiscard]] int steered_tcp_fd() const;
+
+    // Hands the plan to every worker and returns when all of them serve by it. Connections and requests under way
+    // keep the plan they started with. UDP listeners (and with Ingress::Bound TCP and HTTP ones) are bound and
+    // unbound here; what could not be bound is returned, and tried again at the next call.
+    [[nodiscard]] std::vector<ListenProblem> publish(plan::PlanPtr plan, Ingress ingress);
+
+    [[nodiscard]] std::vector<ListenerStats> stats() const;
+    [[nodiscard]] std::uint64_t open_connections() const;
+
+    // Stops accepting, answers with `Connection: close`, waits until nothing is under way or the deadline is over.
+    // Returns the number of connections that were cut.
+    std::uint64_t drain(std::uint32_t deadline_ms);
+
+private:
+    struct State;
+    explicit Proxy(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/source/decode.h"
+
+#include <algorithm>
+#include <array>
+
+#include "agent/source/kinds.h"
+#include "agent/source/reader.h"
+#include "agent/source/text.h"
+#include "agent/source/tree.h"
+
+namespace sluice::source {
+namespace {
+
+constexpr std::array<Kind, 9> kKinds{{
+    {"GatewayClass", model::kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, true, false, decode_gateway_class},
+    {"Gateway", model::kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, decode_gateway},
+    {"HTTPRoute", model::kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, decode_http_route},
+    {"TCPRoute", model::kGatewayGroup, {"v1", "v1alpha2"}, false, false, decode_tcp_route},
+    {"UDPRoute", model::kGatewayGroup, {"v1", "v1alpha2"}, false, false, decode_udp_route},
+    {"ReferenceGrant", model::kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, decode_reference_grant},
+    {"Namespace", "", {"v1"}, true, true, decode_namespace},
+    {"Service", "", {"v1"}, false, true, decode_service},
+    {"EndpointSlice", "discovery.k8s.io", {"v1"}, false, false, decode_endpoint_slice},
+}};
+
+// A scalar of the map, whatever it is, so that problems can name an object that is wrong in other ways.
+std::string raw_text(const Value& map, std::string_view key)
+{
+    if (!map.is_map())
+        return "";
+    for (std::size_t i = 0; i + 1 < map.node()->items.size(); i += 2) {
+        if (map.tree().at(map.node()->items[i]).text == key)
+            return map.tree().at(map.node()->items[i + 1]).text;
+    }
+    return "";
+}
+
+class Decoder {
+public:
+    explicit Decoder(const std::string& file) : file_(file) {}
+
+    void refuse_file(int line, std::string message)
+    {
+        result_.problems.push_back({true, file_, line, "", "", "", std::move(message)});
+        result_.complete = false;
+    }
+
+    void decode_document(const Document& document)
+    {
+        const auto tree = parse_document(document);
+        if (!tree)
+            return refuse_file(tree.error().line, tree.error().message);
+        const Node& root = tree->at(tree->root);
+        if (root.type != Node::Type::Null)
+            decode_value(*tree, root, "");
+    }
+
+    [[nodiscard]] bool full() const { return result_.problems.size() >= kManifestFileProblemsMax; }
+    [[nodiscard]] Decoded take() { return std::move(result_); }
+
+private:
+    // One object, or a List of them. Recursion is bounded by kManifestDepthMax, held by the tree.
+    void decode_value(const Tree& tree, const Node& node, const std::string& path)
+    {
+        Report report(result_.problems, file_);
+        const Value value(report, tree, &node, node.line, path);
+        if (!value.is_map()) {
+            value.refuse("a manifest must be an object with apiVersion, kind and metadata");
+            result_.complete = false;
+            return;
+        }
+        const std::string kind = raw_text(value, "kind");
+        const std::string api_version = raw_text(value, "apiVersion");
+        const std::size_t slash = api_version.find('/');
+        const std::string group = slash == std::string::npos ? "" : api_version.substr(0, slash);
+        const std::string version = slash == std::string::npos ? api_version : api_version.substr(slash + 1);
+        const model::ObjectKey named = key_of(value, kind);
+        report.set_object(printable(named.name.empty() ? kind : named.to_string()));
+        if (kind.empty() || api_version.empty()) {
+            Fields f(value);
+            static_cast<void>(f["apiVersion"].required().string());
+            static_cast<void>(f["kind"].required().string());
+            f.ignore({"metadata", "spec", "status"});
+            result_.complete = false;
+            return;
+        }
+        if (kind == "List" && api_version == "v1")
+            return decode_list(tree, value);
+        const auto row =
+            std::ranges::find_if(kKinds, [&](const Kind& each) { return each.name == kind && each.group == group; });
+        if (row == kKinds.end())
+            return report.add(false, node.line, "kind", kind,
+                              "not used by sluice: " + printable(api_version) + " " + printable(kind));
+        if (std::ranges::find(row->versions, version) == row->versions.end())
+            refuse_version(value, *row, api_version);
+        decode_object(value, *row, named);
+    }
+
+    static void refuse_version(const Value& value, const Kind& kind, const std::string& found)
+    {
+        std::string accepted;
+        for (const std::string_view version : kind.versions) {
+            if (!version.empty())
+                accepted += (accepted.empty() ? "" : ", ") + (kind.group.empty() ? "" : std::string(kind.group) + "/") +
+                            std::string(version);
+        }
+        value.report().add(true, value.line(), "apiVersion", found,
+                           "not a version of " + std::string(kind.name) + "; accepted: " + accepted);
+    }
+
+    void decode_list(const Tree& tree, const Value& list)
+    {
+        Fields f(list);
+        f.ignore({"apiVersion", "kind", "metadata"});
+        const Value items = f["items"].required();
+        result_.complete = result_.complete && items.is_list();
+        for (const Value& item : items.list(0, kTreeCostMax)) {
+            if (full())
+                return;
+            decode_value(tree, *item.node(), item.path());
+        }
+    }
+
+    // The identity as written, defaults applied.
+    static model::ObjectKey key_of(const Value& value, const std::string& kind)
+    {
+        const auto row = std::ranges::find(kKinds, kind, &Kind::name);
+        const bool cluster_scoped = row != kKinds.end() && row->cluster_scoped;
+        model::ObjectKey key{kind, cluster_scoped ? "" : "default", ""};
+        for (std::size_t i = 0; i + 1 < value.node()->items.size(); i += 2) {
+            if (value.tree().at(value.node()->items[i]).text != "metadata")
+                continue;
+            const Node& node = value.tree().at(value.node()->items[i + 1]);
+            const Value metadata(value.report(), value.tree(), &node, node.line, "metadata");
+            key.name = raw_text(metadata, "name");
+            if (const std::string ns = raw_text(metadata, "namespace"); !ns.empty() && !cluster_scoped)
+                key.ns = ns;
+        }
+        return key;
+    }
+
+    void decode_object(const Value& value, const Kind& kind, const model::ObjectKey& key)
+    {
+        Report& report = value.report();
+        std::string spec = canonical(value, {"apiVersion", "metadata", "status"});
+        Fields root(value);
+        root.ignore({"apiVersion", "kind", "status"});
+        model::ObjectMeta meta = decode_meta(root["metadata"], kind);
+        AnyObject object = kind.decode(root, std::move(meta));
+        if (!report.refused())
+            result_.objects.push_back({std::move(object), key, value.line(), std::move(spec)});
+        else if (!key.name.empty())
+            result_.refused.push_back({key, value.line()});
+        else
+            result_.complete = false;
+    }
+
+    const std::string& file_;
+    Decoded result_;
+};
+
+}  // namespace
+
+Decoded decode(std::string_view text, const std::string& file)
+{
+    Decoder decoder(file);
+    if (text.size() > kManifestBytesMax) {
+        decoder.refuse_file(0, "the file has more than " + std::to_string(kManifestBytesMax) + " bytes");
+        return decoder.take();
+    }
+    if (const auto fault = find_text_fault(text)) {
+        decoder.refuse_file(fault->line, fault->message);
+        return decoder.take();
+    }
+    const auto documents = split_documents(text);
+    if (documents.size() > kManifestDocumentsMax) {
+        decoder.refuse_file(0, "the file has more than " + std::to_string(kManifestDocumentsMax) + " documents");
+        return decoder.take();
+    }
+    for (const Document& document : documents) {
+        if (decoder.full()) {
+            decoder.refuse_file(document.first_line, "too many problems: the rest of the file is not read");
+            break;
+        }
+        decoder.decode_document(document);
+    }
+    return decoder.take();
+}
+
+}  // namespace sluice::source

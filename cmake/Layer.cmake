@@ -1,0 +1,16 @@
+# sluice_layer(DIR LINK LIBS...): the folder DIR as one static library sluice_<last part>, headers included by their
+# path from the repository's root. Every .cc in the folder and below belongs to it; main.cc does not.
+function(sluice_layer dir)
+    cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+    get_filename_component(name ${dir} NAME)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.cc)
+    if(NOT sources)
+        add_library(sluice_${name} INTERFACE)
+        target_include_directories(sluice_${name} INTERFACE ${CMAKE_SOURCE_DIR})
+        target_link_libraries(sluice_${name} INTERFACE ${arg_LINK})
+        return()
+    endif()
+    add_library(sluice_${name} STATIC ${sources})
+    target_include_directories(sluice_${name} PUBLIC ${CMAKE_SOURCE_DIR} PRIVATE ${CMAKE_BINARY_DIR}/generated)
+    target_link_libraries(sluice_${name} PUBLIC ${arg_LINK} PRIVATE sluice_warnings)
+endfunction()

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Links, addresses and routes of this network namespace by rtnetlink (libnl-3). Used by the control thread alone.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+
+namespace sluice::loader {
+
+struct Link {
+    unsigned ifindex = 0;
+    std::string name;
+    bool loopback = false;
+    bool up = false;
+    std::vector<IpAddress> addresses;  // without link-local
+};
+
+struct Route {
+    unsigned ifindex = 0;
+    std::optional<IpAddress> gateway;  // none: the destination is on the link
+    IpAddress source;                  // preferred source address
+    bool local = false;                // an address of this node itself
+};
+
+class Network {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<Network>> make();
+    ~Network();
+    Network(const Network&) = delete;
+    Network& operator=(const Network&) = delete;
+
+    [[nodiscard]] Result<std::vector<Link>> links();
+    // The kernel's own choice (RTM_GETROUTE). Error ENETUNREACH or EHOSTUNREACH without a route.
+    [[nodiscard]] Result<Route> route_to(const IpAddress& destination);
+    // Links with a default route; where there is none, every link that is up, has an address and is not loopback.
+    [[nodiscard]] Result<std::vector<unsigned>> default_uplinks();
+
+    // Makes an address local: /32 or /128 on lo. Present already is no error: `added` says whether this call added it,
+    // so that only own addresses are removed later.
+    struct Added {
+        bool added;
+    };
+    [[nodiscard]] Result<Added> add_local_address(const IpAddress& address);
+    [[nodiscard]] Result<void> remove_local_address(const IpAddress& address);  // absent is no error
+
+    // Readable (epoll) when links, addresses or routes changed; `drain_changes` empties it and tells if anything did.
+    [[nodiscard]] int change_fd() const;
+    [[nodiscard]] bool drain_changes();
+
+private:
+    struct State;
+    explicit Network(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::loader

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A backend that is reached over the uplink gets the node's address as the source (its replies must come back here);
+# a local one, of the same route, the client's.
+BUILD=$1 variant=$2 test_name=remote_backend-$2
+. "$(dirname "$0")/../harness/lib.sh"
+setup_topology remote
+
+put_services b1 remote
+put_gateway tcp:7000:TCP udp:7000:UDP far:7001:TCP
+put_tcp_route mixed tcp b1:50 remote:50
+put_udp_route mixed-udp udp b1:50 remote:50
+put_tcp_route far far remote:1
+start_sluice --l4 "$variant"
+expect "$(status_json)" "[.attachments[].hook] | index(\"$variant\") != null" "attached"
+
+both_sides() {
+    local result node=$node4
+    [[ $1 != *:* ]] || node=$node6
+    for protocol in connections udp; do
+        result=$(client $protocol --to "$1:7000" -n 500)
+        expect "$result" '.failed == 0 and .names.b1 > 150 and .names.remote > 150' "$protocol to $1"
+        expect "$result" ".clients == {\"$2\": .names.b1, \"$node\": .names.remote}" "$protocol to $1: who is seen"
+    done
+    expect "$(client download --to "$1:7001" --bytes 100000000)" '.failed == 0' "download from afar by $1"
+}
+both_families both_sides
+stop_sluice

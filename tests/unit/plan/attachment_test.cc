@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/plan/builders.h"
+
+namespace sluice::plan::test {
+namespace {
+
+using From = model::AllowedRoutes::From;
+
+model::Gateway mixed_gateway()
+{
+    return gateway("gw", {listener("web", "HTTP", 80), listener("alt", "HTTP", 8080, "*.example.com"),
+                          listener("tcp", "TCP", 9000), listener("udp", "UDP", 9000)});
+}
+
+TEST(Attachment, AHttpRouteAttachesToTheListenersItsParentRefSelects)
+{
+    struct Row {
+        const char* claim;
+        model::ParentReference parent;
+        const char* accepted;
+        std::uint32_t web, alt, tcp, udp;
+    };
+    const Row rows[] = {
+        {"no selector: every HTTP listener", parent("gw"), "True/Accepted", 1, 1, 0, 0},
+        {"sectionName selects one", parent("gw", "alt"), "True/Accepted", 0, 1, 0, 0},
+        {"port selects one", parent("gw", nullptr, 80), "True/Accepted", 1, 0, 0, 0},
+        {"sectionName and port agree", parent("gw", "web", 80), "True/Accepted", 1, 0, 0, 0},
+        {"sectionName and port disagree", parent("gw", "web", 8080), "False/NoMatchingParent", 0, 0, 0, 0},
+        {"unknown sectionName", parent("gw", "none"), "False/NoMatchingParent", 0, 0, 0, 0},
+        {"unknown port", parent("gw", nullptr, 81), "False/NoMatchingParent", 0, 0, 0, 0},
+        {"a TCP listener by name", parent("gw", "tcp"), "False/NotAllowedByListeners", 0, 0, 0, 0},
+        {"TCP and UDP listeners by port", parent("gw", nullptr, 9000), "False/NotAllowedByListeners", 0, 0, 0, 0},
+    };
+    for (const Row& row : rows) {
+        World world;
+        const Plan plan = world.add(mixed_gateway()).add(http_route("r", {row.parent})).plan();
+        EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), row.accepted) << row.claim;
+        EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, row.web) << row.claim;
+        EXPECT_EQ(listener_of(plan, "gw", "alt").attached_routes, row.alt) << row.claim;
+        EXPECT_EQ(listener_of(plan, "gw", "tcp").attached_routes, row.tcp) << row.claim;
+        EXPECT_EQ(listener_of(plan, "gw", "udp").attached_routes, row.udp) << row.claim;
+    }
+}
+
+TEST(Attachment, ATcpRouteNeverReachesAUdpOrHttpListener)
+{
+    World world;
+    world.add(mixed_gateway())
+        .add(l4_route<model::TcpRoute>("t"))
+        .add(l4_route<model::UdpRoute>("u", {parent("gw", "tcp")}));
+    const Plan plan = world.plan();
+    EXPECT_EQ(route_outcome(plan, "TCPRoute", "t", "Accepted"), "True/Accepted");
+    EXPECT_EQ(route_outcome(plan, "UDPRoute", "u", "Accepted"), "False/NotAllowedByListeners");
+    EXPECT_EQ(listener_of(plan, "gw", "tcp").attached_routes, 1U);
+    EXPECT_EQ(listener_of(plan, "gw", "udp").attached_routes, 0U);
+    EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 0U);
+}
+
+TEST(Attachment, AllowedNamespacesDecideWhoMayAttach)
+{
+    struct Row {
+        const char* claim;
+        From from;
+        const char* ns;
+        bool allowed;
+    };
+    const Row rows[] = {
+        {"Same lets its own in", From::Same, "default", true},
+        {"Same keeps others out", From::Same, "team", false},
+        {"All lets others in", From::All, "team", true},
+        {"None keeps its own out", From::None, "default", false},
+        {"Selector lets a labelled in", From::Selector, "team", true},
+        {"Selector keeps the rest out", From::Selector, "default", false},
+    };
+    for (const Row& row : rows) {
+        World world;
+        model::Gateway gw = gateway("gw", {listener("web", "HTTP", 80)});
+        gw.listeners[0].allowed_routes.from = row.from;
+        gw.listeners[0].allowed_routes.selector.match_labels = {{"tier", "front"}};
+        model::HttpRoute route = http_route("r");
+        route.meta.ns = row.ns;
+        route.parent_refs[0].ns = "default";
+        model::Namespace team;
+        team.meta = meta("team", "");
+        team.meta.labels = {{"tier", "front"}};
+        const Plan plan = world.add(gw).add(route).add(team).plan();
+        EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"),
+                  row.allowed ? "True/Accepted" : "False/NotAllowedByListeners")
+            << row.claim;
+        EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, row.allowed ? 1U : 0U) << row.claim;
+    }
+}
+
+TEST(Attachment, ANamespaceWithoutAnObjectStillHasItsNameLabel)
+{
+    World world;
+    model::Gateway gw = gateway("gw", {listener("web", "HTTP", 80)});
+    gw.listeners[0].allowed_routes.from = From::Selector;
+    gw.listeners[0].allowed_routes.selector.match_labels = {{"kubernetes.io/metadata.name", "team"}};
+    model::HttpRoute route = http_route("r");
+    route.meta.ns = "team";
+    route.parent_refs[0].ns = "default";
+    EXPECT_EQ(route_outcome(world.add(gw).add(route).plan(), "HTTPRoute", "r", "Accepted"), "True/Accepted");
+}
+
+TEST(Attachment, HostnamesWithoutIntersectionDoNotAttach)
+{
+    World world;
+    world.add(mixed_gateway())
+        .add(http_route("out", {parent("gw", "alt")}, {"other.org"}))
+        .add(http_route("in", {parent("gw", "alt")}, {"other.org", "a.example.com"}));
+    const Plan plan = world.plan();
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "out", "Accepted"), "False/NoMatchingListenerHostname");
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "in", "Accepted"), "True/Accepted");
+    EXPECT_EQ(listener_of(plan, "gw", "alt").attached_routes, 1U);
+}
+
+TEST(Attachment, AllowedKindsNarrowTheProtocolsKinds)
+{
+    World world;
+    model::Gateway gw = gateway("gw", {listener("web", "HTTP", 80)});
+    gw.listeners[0].allowed_routes.kinds = {{model::kGatewayGroup, "GRPCRoute"}};
+    const Plan plan = world.add(gw).add(http_route("r")).plan();
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "False/NotAllowedByListeners");
+    EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 0U);
+}
+
+TEST(Attachment, EachParentRefHasItsOwnEntryWithTheNamespaceFilledIn)
+{
+    World world;
+    world.add(mixed_gateway()).add(http_route("r", {parent("gw", "web"), parent("gw", "none"), parent("gw", "web")}));
+    const Plan plan = world.plan();
+    const auto* status = find_status(plan, "HTTPRoute", "r");
+    ASSERT_NE(status, nullptr);
+    ASSERT_EQ(status->parents.size(), 2U);
+    EXPECT_EQ(status->parents[0].parent.ns, "default");
+    EXPECT_EQ(outcome(status->parents[0].conditions, "Accepted"), "True/Accepted");
+    EXPECT_EQ(outcome(status->parents[1].conditions, "Accepted"), "False/NoMatchingParent");
+    EXPECT_EQ(status->parents[0].conditions[0].observed_generation, 7);
+}
+
+TEST(Attachment, ARouteThatReachesAListenerTwiceCountsOnce)
+{
+    World world;
+    const Plan plan = world.add(mixed_gateway()).add(http_route("r", {parent("gw"), parent("gw", "web")})).plan();
+    EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 1U);
+    EXPECT_EQ(plan.http.at(0).listeners.at(0).rules.size(), 1U);
+}
+
+TEST(Attachment, ParentsThatAreNotOursLeaveNoEntry)
+{
+    World world;
+    model::Gateway foreign = gateway("foreign", {listener("web", "HTTP", 81)});
+    foreign.gateway_class_name = "other";
+    model::ParentReference mesh = parent("gw");
+    mesh.group = "";
+    mesh.kind = "Service";
+    model::ParentReference elsewhere = parent("gw");
+    elsewhere.ns = "elsewhere";
+    world.add(mixed_gateway())
+        .add(foreign)
+        .add(http_route("r", {parent("foreign"), parent("missing"), mesh, elsewhere}));
+    const Plan plan = world.plan();
+    EXPECT_EQ(find_status(plan, "HTTPRoute", "r"), nullptr);
+    EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 0U);
+}
+
+TEST(Attachment, MessagesNameTheGatewayAndWhatItHas)
+{
+    World world;
+    const Plan plan = world.add(mixed_gateway()).add(http_route("r", {parent("gw", "none")})).plan();
+    const std::string text = route_message(plan, "HTTPRoute", "r", "Accepted");
+    EXPECT_NE(text.find("default/gw has no listener with sectionName \"none\""), std::string::npos) << text;
+    EXPECT_NE(text.find("web (HTTP, port 80"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace sluice::plan::test

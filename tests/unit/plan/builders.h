@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small builders of model values, defaults applied as the decoder does, and look-ups in a Plan. A World starts with
+// our GatewayClass "sluice" and one node address, 192.0.2.1.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "agent/plan/plan.h"
+
+namespace sluice::plan::test {
+
+inline IpAddress ip(const char* text) { return IpAddress::parse(text).value(); }
+
+inline model::ObjectMeta meta(const std::string& name, const std::string& ns = "default")
+{
+    model::ObjectMeta result;
+    result.ns = ns;
+    result.name = name;
+    result.generation = 7;
+    return result;
+}
+
+inline model::Listener listener(const std::string& name, const std::string& protocol, std::uint16_t port,
+                                const std::string& hostname = "")
+{
+    model::Listener result;
+    result.name = name;
+    result.protocol = protocol;
+    result.port = port;
+    result.hostname = hostname;
+    return result;
+}
+
+inline model::Gateway gateway(const std::string& name, std::vector<model::Listener> listeners,
+                              std::vector<std::string> addresses = {}, const std::string& created = "")
+{
+    model::Gateway result;
+    result.meta = meta(name);
+    result.meta.creation_timestamp = created;
+    result.gateway_class_name = "sluice";
+    result.listeners = std::move(listeners);
+    for (const std::string& address : addresses)
+        result.addresses.push_back({"IPAddress", address});
+    return result;
+}
+
+inline model::ParentReference parent(const std::string& name, const char* section = nullptr, std::uint16_t port = 0)
+{
+    model::ParentReference result;
+    result.name = name;
+    if (section != nullptr)
+        result.section_name = section;
+    if (port != 0)
+        result.port = port;
+    return result;
+}
+
+inline model::BackendRef backend(const std::string& name, std::uint16_t port = 80, std::uint32_t weight = 1)
+{
+    model::BackendRef result;
+    result.name = name;
+    result.port = port;
+    result.weight = weight;
+    return result;
+}
+
+inline model::HttpMatch match(model::PathMatchType type, const std::string& value)
+{
+    model::HttpMatch result;
+    result.path = {type, value};
+    return result;
+}
+
+inline model::HttpRouteRule rule(std::vector<model::BackendRef> backends, std::vector<model::HttpMatch> matches = {{}})
+{
+    model::HttpRouteRule result;
+    result.backend_refs = std::move(backends);
+    result.matches = std::move(matches);
+    return result;
+}
+
+inline model::HttpRoute http_route(const std::string& name,
+                                   std::vector<model::ParentReference> parents = {parent("gw")},
+                                   std::vector<std::string> hostnames = {},
+                                   std::vector<model::HttpRouteRule> rules = {rule({backend("web")})})
+{
+    model::HttpRoute result;
+    result.meta = meta(name);
+    result.parent_refs = std::move(parents);
+    result.hostnames = std::move(hostnames);
+    result.rules = std::move(rules);
+    return result;
+}
+
+template <class Route>
+Route l4_route(const std::string& name, std::vector<model::ParentReference> parents = {parent("gw")},
+               std::vector<model::BackendRef> backends = {backend("web")}, const std::string& created = "")
+{
+    Route result;
+    result.meta = meta(name);
+    result.meta.creation_timestamp = created;
+    result.parent_refs = std::move(parents);
+    result.backend_refs = std::move(backends);
+    return result;
+}
+
+inline model::Service service(const std::string& name, const std::string& ns = "default")
+{
+    model::Service result;
+    result.meta = meta(name, ns);
+    result.ports = {{"http", "TCP", 80, ""}, {"dns", "UDP", 53, ""}};
+    return result;
+}
+
+inline model::EndpointSlice slice(const std::string& service_name, std::vector<model::Endpoint> endpoints,
+                                  const std::string& ns = "default")
+{
+    model::EndpointSlice result;
+    result.meta = meta(service_name + "-1", ns);
+    result.service_name = service_name;
+    result.address_type = "IPv4";
+    result.ports = {{"http", "TCP", 8080}, {"dns", "UDP", 5353}};
+    result.endpoints = std::move(endpoints);
+    return result;
+}
+
+inline model::Endpoint endpoint(const char* address, bool ready = true, bool serving = true, bool terminating = false)
+{
+    return {{ip(address)}, ready, serving, terminating, ""};
+}
+
+inline model::ReferenceGrant grant(const std::string& ns, const std::string& from_kind, const std::string& from_ns,
+                                   std::optional<std::string> to_name = {})
+{
+    model::ReferenceGrant result;
+    result.meta = meta("grant", ns);
+    result.from = {{model::kGatewayGroup, from_kind, from_ns}};
+    result.to = {{"", "Service", std::move(to_name)}};
+    return result;
+}
+
+struct World {
+    model::Objects objects;
+    NodeFacts facts;
+
+    World()
+    {
+        model::GatewayClass ours;
+        ours.meta = meta("sluice", "");
+        ours.controller_name = facts.controller_name;
+        objects.gateway_classes.push_back(ours);
+        facts.addresses = {ip("192.0.2.1")};
+    }
+    World& add(model::GatewayClass one) { return push(objects.gateway_classes, std::move(one)); }
+    World& add(model::Gateway one) { return push(objects.gateways, std::move(one)); }
+    World& add(model::HttpRoute one) { return push(objects.http_routes, std::move(one)); }
+    World& add(model::TcpRoute one) { return push(objects.tcp_routes, std::move(one)); }
+    World& add(model::UdpRoute one) { return push(objects.udp_routes, std::move(one)); }
+    World& add(model::Service one) { return push(objects.services, std::move(one)); }
+    World& add(model::EndpointSlice one) { return push(objects.endpoint_slices, std::move(one)); }
+    World& add(model::ReferenceGrant one) { return push(objects.reference_grants, std::move(one)); }
+    World& add(model::Namespace one) { return push(objects.namespaces, std::move(one)); }
+    [[nodiscard]] Plan plan() const { return make_plan(objects, facts); }
+
+private:
+    template <class T> World& push(std::vector<T>& list, T one)
+    {
+        list.push_back(std::move(one));
+        std::ranges::sort(list, [](const T& a, const T& b) {
+            return std::tie(a.meta.ns, a.meta.name) < std::tie(b.meta.ns, b.meta.name);
+        });
+        return *this;
+    }
+};
+
+// The status of an object by kind and name; null when it has none.
+inline const model::ObjectStatus* find_status(const Plan& plan, const std::string& kind, const std::string& name)
+{
+    const auto found = std::ranges::find_if(
+        plan.statuses, [&](const auto& one) { return one.key.kind == kind && one.key.name == name; });
+    return found == plan.statuses.end() ? nullptr : &*found;
+}
+
+// "True/Reason", "False/Reason" or "none".
+inline std::string outcome(const std::vector<model::Condition>& conditions, const std::string& type)
+{
+    const auto found = std::ranges::find(conditions, type, &model::Condition::type);
+    if (found == conditions.end())
+        return "none";
+    return (found->status ? "True/" : "False/") + found->reason;
+}
+
+inline std::string message(const std::vector<model::Condition>& conditions, const std::string& type)
+{
+    const auto found = std::ranges::find(conditions, type, &model::Condition::type);
+    return found == conditions.end() ? "" : found->message;
+}
+
+inline std::string gateway_outcome(const Plan& plan, const std::string& name, const std::string& type)
+{
+    const auto* status = find_status(plan, "Gateway", name);
+    return status == nullptr ? "none" : outcome(status->conditions, type);
+}
+
+inline const model::ListenerStatus& listener_of(const Plan& plan, const std::string& gateway_name,
+                                                const std::string& name)
+{
+    static const model::ListenerStatus kNone;
+    const auto* status = find_status(plan, "Gateway", gateway_name);
+    if (status == nullptr)
+        return kNone;
+    const auto found = std::ranges::find(status->listeners, name, &model::ListenerStatus::name);
+    return found == status->listeners.end() ? kNone : *found;
+}
+
+inline std::string listener_outcome(const Plan& plan, const std::string& gateway_name, const std::string& name,
+                                    const std::string& type)
+{
+    return outcome(listener_of(plan, gateway_name, name).conditions, type);
+}
+
+inline std::string route_outcome(const Plan& plan, const std::string& kind, const std::string& name,
+                                 const std::string& type, std::size_t parent_index = 0)
+{
+    const auto* status = find_status(plan, kind, name);
+    if (status == nullptr || status->parents.size() <= parent_index)
+        return "none";
+    return outcome(status->parents[parent_index].conditions, type);
+}
+
+inline std::string route_message(const Plan& plan, const std::string& kind, const std::string& name,
+                                 const std::string& type)
+{
+    const auto* status = find_status(plan, kind, name);
+    return status == nullptr ? "" : message(status->parents.at(0).conditions, type);
+}
+
+}  // namespace sluice::plan::test
