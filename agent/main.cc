@@ -1,2 +1,135 @@
 // SPDX-License-Identifier: Apache-2.0
-int main() {}
+// The command: options, signals, and the order of start and stop. What it starts is in agent/control.
+#include <sys/signalfd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <map>
+
+#include "agent/admin/server.h"
+#include "agent/control/control.h"
+#include "agent/source/files.h"
+#include "base/log.h"
+#include "base/unique_fd.h"
+
+namespace {
+
+using namespace sluice;
+
+int report_error(const Error& error)
+{
+    std::fprintf(stderr, "sluice: %s\n", to_string(error).c_str());
+    return 1;
+}
+
+int run(const control::Options& options, const std::string& log_level)
+{
+    if (auto ready = set_up_log(log_level); !ready)
+        return report_error(ready.error());
+    sigset_t stop_signals;
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGTERM);
+    sigaddset(&stop_signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &stop_signals, nullptr);  // before the first thread: all of them inherit it
+    std::signal(SIGPIPE, SIG_IGN);
+    const UniqueFd stop(signalfd(-1, &stop_signals, SFD_CLOEXEC));
+    auto control = control::Control::make(options);
+    if (!control)
+        return report_error(control.error());
+    if (auto served = (*control)->run(stop.get()); !served)
+        return report_error(served.error());
+    return 0;
+}
+
+int check(const std::vector<std::string>& paths)
+{
+    const source::Snapshot snapshot = source::read_manifests(paths);
+    bool refused = false;
+    for (const source::Problem& problem : snapshot.problems) {
+        std::printf("%s%s\n", problem.fatal ? "" : "note: ", source::to_string(problem).c_str());
+        refused = refused || problem.fatal;
+    }
+    const model::Objects& objects = snapshot.objects;
+    std::printf("%zu files: %zu Gateways, %zu HTTPRoutes, %zu TCPRoutes, %zu UDPRoutes accepted\n", snapshot.files,
+                objects.gateways.size(), objects.http_routes.size(), objects.tcp_routes.size(),
+                objects.udp_routes.size());
+    return refused ? 1 : 0;
+}
+
+int status(const std::string& address, bool json)
+{
+    const auto page = admin::fetch(address, "/status");
+    if (!page)
+        return report_error(page.error());
+    if (json) {
+        std::fputs(page->c_str(), stdout);
+        return 0;
+    }
+    const auto text = admin::to_text(*page);
+    if (!text)
+        return report_error(text.error());
+    std::fputs(text->c_str(), stdout);
+    return 0;
+}
+
+void add_run_options(CLI::App& command, control::Options& options, std::string& log_level)
+{
+    static const std::map<std::string, control::L4Mode> kL4{{"auto", control::L4Mode::Auto},
+                                                            {"xdp", control::L4Mode::Xdp},
+                                                            {"tcx", control::L4Mode::Tcx},
+                                                            {"proxy", control::L4Mode::Proxy}};
+    static const std::map<std::string, proxy::IoKind> kIo{
+        {"auto", proxy::IoKind::Auto}, {"io_uring", proxy::IoKind::IoUring}, {"epoll", proxy::IoKind::Epoll}};
+    command.add_option("--manifests", options.manifests, "Manifest files or folders, watched for changes")->required();
+    command.add_option("--uplink", options.uplinks, "Links that clients come by (default: those with a default route)");
+    command.add_option("--l4", options.l4, "Who forwards TCP and UDP: auto, xdp, tcx or proxy")
+        ->transform(CLI::CheckedTransformer(kL4))
+        ->default_str("auto");
+    command.add_option("--io", options.proxy.io, "The proxy's event loop: auto, io_uring or epoll")
+        ->transform(CLI::CheckedTransformer(kIo))
+        ->default_str("auto");
+    command.add_option("--workers", options.proxy.workers, "Worker threads (default: one per CPU)")
+        ->check(CLI::Range(0, 256));
+    command.add_option("--admin", options.admin, "Where status and metrics are served: unix:PATH or ADDR:PORT")
+        ->capture_default_str();
+    command.add_option("--bpffs", options.bpffs, "BPF file system that holds the pins")->capture_default_str();
+    command.add_option("--controller-name", options.controller_name, "GatewayClasses of this name are served")
+        ->capture_default_str();
+    command.add_option("--drain-ms", options.drain_ms, "How long connections may go on after SIGTERM")
+        ->check(CLI::Range(0, 3'600'000))
+        ->capture_default_str();
+    command.add_flag("--keep-pinned", options.keep_pinned, "Leave the kernel forwarding after SIGTERM");
+    command.add_option("--log-level", log_level, "debug, info, warn, error or off")->capture_default_str();
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    CLI::App app{"sluice: a Gateway API node gateway. The kernel forwards TCP and UDP, the proxy serves HTTP."};
+    app.set_version_flag("--version", SLUICE_VERSION);
+    app.require_subcommand(1);
+
+    control::Options options;
+    std::string log_level = "info";
+    CLI::App* run_command = app.add_subcommand("run", "Serve the manifests until SIGTERM");
+    add_run_options(*run_command, options, log_level);
+
+    std::vector<std::string> paths;
+    CLI::App* check_command = app.add_subcommand("check", "Validate manifests; exit 1 if anything is refused");
+    check_command->add_option("paths", paths, "Files or folders")->required();
+
+    std::string admin_address = admin::kDefaultAddress;
+    std::string format = "text";
+    CLI::App* status_command = app.add_subcommand("status", "Show what the running agent serves");
+    status_command->add_option("--admin", admin_address, "Where the agent's admin endpoint is")->capture_default_str();
+    status_command->add_option("-o,--output", format, "text or json")->check(CLI::IsMember({"text", "json"}));
+
+    CLI11_PARSE(app, argc, argv);
+    if (run_command->parsed())
+        return run(options, log_level);
+    if (check_command->parsed())
+        return check(paths);
+    return status(admin_address, format == "json");
+}

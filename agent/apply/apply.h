@@ -5,7 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,38 +19,44 @@ namespace sluice::apply {
 
 struct L4ListenerState {
     std::string listener;
-    std::uint32_t id = 0;
-    bool in_kernel = false;  // read back: listener entries and ring are in the tables
-    std::string problem;     // why not
+    std::vector<std::uint32_t> ids;  // one an address family
+    bool in_kernel = false;          // read back: every address is in the tables, with its ring
+    std::string problem;             // why the proxy relays, or why it could not be written
 };
 
 struct Outcome {
     std::vector<L4ListenerState> l4;
-    std::vector<unsigned> backend_links;  // links that lead to local backends: tcx belongs on them
     std::uint32_t generation = 0;
+};
+
+struct Facts {
+    std::vector<IpAddress> node_addresses;  // stand in for listeners without addresses
+    // A backend whose route leaves by an uplink, or through a gateway, is remote: its replies come back only when it
+    // sees the node as its client (SNAT).
+    std::vector<unsigned> uplinks;
 };
 
 class Applier {
 public:
-    // Adopts what the tables hold. `network` and `tables` must outlive it.
-    [[nodiscard]] static Result<Applier> make(const maps::Tables& tables, loader::Network& network);
+    // Attaches the programs to these links, which lead to local backends. Called before a flow can reach one by it.
+    using AttachLinks = std::function<Result<void>(const std::vector<unsigned>&)>;
 
-    // `proxied` are (address, port) pairs that sk_lookup sends to the proxy (HTTP, and L4 when --l4 proxy).
-    // `node_addresses` stand in for listeners without addresses. `uplinks` decides what is local: a backend whose
-    // route leaves by an uplink, or through a gateway, is remote (SNAT).
-    struct Facts {
-        std::vector<IpAddress> node_addresses;
-        std::vector<unsigned> uplinks;
-    };
+    // Adopts what the tables hold. `tables` and `network` must outlive it.
+    [[nodiscard]] static Result<Applier> make(const maps::Tables& tables, loader::Network& network, AttachLinks attach);
+    ~Applier();
+    Applier(Applier&&) noexcept;
+    Applier& operator=(Applier&&) noexcept;
+
+    // A failure of one listener is its `problem`, the others go on; an error of the whole leaves what served before.
     [[nodiscard]] Result<Outcome> apply(const plan::Plan& plan, const Facts& facts);
 
     // Deletes draining backends that no flow refers to any more. Returns how many are still draining.
     [[nodiscard]] Result<std::size_t> collect_garbage();
 
 private:
-    Applier(const maps::Tables& tables, loader::Network& network) : tables_(&tables), network_(&network) {}
-    const maps::Tables* tables_;
-    loader::Network* network_;
+    struct State;
+    explicit Applier(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
 };
 
 }  // namespace sluice::apply

@@ -9,13 +9,15 @@ Result<std::unique_ptr<KernelPath>> KernelPath::make(const Options& options, loa
                                                      int steered_tcp_fd)
 {
     std::unique_ptr<KernelPath> path(new KernelPath());
-    auto dataplane = loader::Dataplane::open({.bpffs = options.bpffs,
-                                              .allow_xdp = options.l4 != L4Mode::Tcx,
-                                              .require_xdp = options.l4 == L4Mode::Xdp});
+    auto dataplane = loader::Dataplane::open(
+        {.bpffs = options.bpffs, .allow_xdp = options.l4 != L4Mode::Tcx, .require_xdp = options.l4 == L4Mode::Xdp});
     if (!dataplane)
         return std::unexpected(dataplane.error());
     path->dataplane_ = *std::move(dataplane);
-    auto applier = apply::Applier::make(path->dataplane_->tables(), network);
+    auto applier = apply::Applier::make(path->dataplane_->tables(), network,
+                                        [raw = path.get()](const std::vector<unsigned>& links) {
+                                            return raw->dataplane_->attach(raw->uplinks_, links);
+                                        });
     if (!applier)
         return std::unexpected(applier.error());
     path->applier_.emplace(*std::move(applier));
@@ -24,14 +26,10 @@ Result<std::unique_ptr<KernelPath>> KernelPath::make(const Options& options, loa
     return path;
 }
 
-Result<apply::Outcome> KernelPath::apply(const plan::Plan& plan, const apply::Applier::Facts& facts)
+Result<apply::Outcome> KernelPath::apply(const plan::Plan& plan, const apply::Facts& facts)
 {
-    auto outcome = applier_->apply(plan, facts);
-    if (!outcome)
-        return outcome;
-    if (auto attached = dataplane_->attach(facts.uplinks, outcome->backend_links); !attached)
-        return std::unexpected(attached.error());
-    return outcome;
+    uplinks_ = facts.uplinks;
+    return applier_->apply(plan, facts);
 }
 
 std::vector<admin::Attachment> KernelPath::attachments() const
@@ -65,7 +63,7 @@ void KernelPath::read_counters(std::uint32_t listener_id, admin::ListenerReport&
     const auto reasons = counters.reasons(listener_id);
     for (std::uint32_t reason = 0; reasons && reason < reasons->size(); ++reason) {
         if ((*reasons)[reason] != 0)
-            out.reasons[maps::reason_name(reason)] = (*reasons)[reason];
+            out.reasons[maps::reason_name(reason)] += (*reasons)[reason];
     }
 }
 

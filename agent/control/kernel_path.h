@@ -23,7 +23,7 @@ public:
                                                                   int steered_tcp_fd);
 
     [[nodiscard]] bool adopted() const { return dataplane_->adopted(); }
-    [[nodiscard]] Result<apply::Outcome> apply(const plan::Plan& plan, const apply::Applier::Facts& facts);
+    [[nodiscard]] Result<apply::Outcome> apply(const plan::Plan& plan, const apply::Facts& facts);
     [[nodiscard]] Result<std::size_t> collect_garbage() { return applier_->collect_garbage(); }
     [[nodiscard]] std::vector<admin::Attachment> attachments() const;
     [[nodiscard]] bool has_xdp() const;
@@ -33,6 +33,7 @@ public:
 private:
     KernelPath() = default;
     std::unique_ptr<loader::Dataplane> dataplane_;
+    std::vector<unsigned> uplinks_;
     std::optional<apply::Applier> applier_;
 };
 

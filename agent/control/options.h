@@ -22,8 +22,8 @@ struct Options {
     std::string admin = admin::kDefaultAddress;
     std::string bpffs = "/sys/fs/bpf";
     std::string controller_name = "sluice.dev/node-gateway";
-    bool keep_pinned = false;            // leave programs, maps and addresses in place at the end
-    std::uint32_t drain_ms = 10'000;     // how long connections may go on after SIGTERM
+    bool keep_pinned = false;         // leave programs, maps and addresses in place at the end
+    std::uint32_t drain_ms = 10'000;  // how long connections may go on after SIGTERM
 };
 
 }  // namespace sluice::control

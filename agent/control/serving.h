@@ -21,7 +21,8 @@ struct ServingProblems {
 // on its Gateway.
 void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingProblems& problems);
 
-// One line for every condition that differs between the two: "Gateway default/web listener http: Programmed True -> False (Pending): …".
+// One line for every condition that differs between the two: "Gateway default/web listener http: Programmed True ->
+// False (Pending): …".
 [[nodiscard]] std::vector<std::string> condition_changes(const std::vector<model::ObjectStatus>& before,
                                                          const std::vector<model::ObjectStatus>& after);
 

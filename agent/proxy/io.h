@@ -10,6 +10,8 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -24,7 +26,14 @@ namespace sluice::proxy {
 constexpr std::size_t kBufferBytes = 16 * 1024;
 constexpr std::size_t kSendSpansMax = 64;
 
-class BufferPool;
+// Where buffers go back to; each kind of loop has its own.
+class BufferPool {
+public:
+    virtual void give_back(std::uint16_t id) = 0;
+
+protected:
+    virtual ~BufferPool() = default;
+};
 
 // Received bytes in a buffer of the loop. Move-only; goes back to the loop when it ends, and must do so before the
 // loop does. Idle connections hold none.
@@ -41,6 +50,7 @@ public:
     Buffer& operator=(const Buffer&) = delete;
     ~Buffer() { reset(); }
     void reset();
+    void shrink(std::uint32_t size) { size_ = size; }
 
     [[nodiscard]] std::string_view view() const { return {data_, size_}; }
     [[nodiscard]] char* data() { return data_; }
@@ -62,7 +72,7 @@ public:
 
 protected:
     Completion() = default;
-    ~Completion() = default;
+    virtual ~Completion() = default;
     Completion(const Completion&) = delete;
     Completion& operator=(const Completion&) = delete;
 
@@ -71,7 +81,6 @@ private:
     friend class RingLoop;
     friend class EpollLoop;
     bool pending_ = false;
-    int fd_ = -1;            // of the operation under way
     void* state_ = nullptr;  // the loop's own, while pending
 };
 
@@ -83,7 +92,7 @@ public:
 
 protected:
     Timer() = default;
-    ~Timer();  // disarms
+    virtual ~Timer();  // disarms
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
 
@@ -95,12 +104,15 @@ private:
     Timer** link_ = nullptr;
 };
 
+class TimerWheel;
+
 class Loop {
 public:
     // IoKind::Auto tries io_uring with a self-test (a real receive through a provided buffer on a socket pair) and
     // falls back to epoll; `why_not_ring` then says why.
+    // A ring belongs to the thread that makes it.
     [[nodiscard]] static Result<std::unique_ptr<Loop>> make(IoKind kind, std::string* why_not_ring = nullptr);
-    virtual ~Loop() = default;
+    virtual ~Loop();
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
 
@@ -120,20 +132,42 @@ public:
     // The operation completes with -ECANCELED, unless its result is on its way already. Not pending: no effect.
     virtual void cancel(Completion& completion) = 0;
 
-    virtual void arm(Timer& timer, std::uint32_t after_ms) = 0;
-    virtual void disarm(Timer& timer) = 0;
+    // Closes a descriptor on which nothing is pending. Descriptors that were used here must be closed by it.
+    virtual void close(UniqueFd fd) = 0;
+
+    void arm(Timer& timer, std::uint32_t after_ms);
+    void disarm(Timer& timer);
     [[nodiscard]] std::uint64_t now_ms() const { return now_ms_; }  // of this turn
 
     // Waits for and handles one batch. Errors are fatal to the worker.
-    [[nodiscard]] virtual Result<void> turn() = 0;
+    [[nodiscard]] Result<void> turn();
     // From any thread: `on_wake` completes soon, at least once after the last call.
-    virtual void wake() = 0;
-    void set_on_wake(Completion* completion) { on_wake_ = completion; }
+    void wake();
+    void set_on_wake(std::function<void()> on_wake) { on_wake_ = std::move(on_wake); }
+    // Ends every operation without completing it. Afterwards nothing may be started.
+    virtual void stop() = 0;
 
 protected:
-    Loop() = default;
+    Loop();
+    // Waits up to `timeout_ms` (-1: without limit) for completions, and queues them.
+    [[nodiscard]] virtual Result<void> wait(int timeout_ms) = 0;
+    // `last`: the operation is over with this completion.
+    void queue(Completion& completion, int result, Buffer buffer, bool last);
+    [[nodiscard]] bool has_ready() const { return !ready_.empty(); }
+    void drop_ready() { ready_.clear(); }
+    UniqueFd wake_fd_;
+
+private:
+    struct Ready {
+        Completion* completion;
+        int result;
+        Buffer buffer;
+        bool last;
+    };
+    std::deque<Ready> ready_;
+    std::unique_ptr<TimerWheel> timers_;
+    std::function<void()> on_wake_;
     std::uint64_t now_ms_ = 0;
-    Completion* on_wake_ = nullptr;
 };
 
 }  // namespace sluice::proxy

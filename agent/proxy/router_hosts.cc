@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/proxy/router_hosts.h"
 
+#include <algorithm>
+
 #include "agent/proxy/http1_grammar.h"
 
 namespace sluice::proxy {

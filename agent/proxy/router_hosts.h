@@ -4,7 +4,6 @@
 // labels that a wildcard could leave over.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -41,8 +40,7 @@ public:
             return true;
         // A suffix begins at a dot behind at least one character: "*.example.com" does not cover "example.com".
         const std::size_t first = host.size() > suffix_bytes_max_ ? host.size() - suffix_bytes_max_ : 1;
-        for (std::size_t dot = host.find('.', std::max<std::size_t>(first, 1)); dot != std::string_view::npos;
-             dot = host.find('.', dot + 1)) {
+        for (std::size_t dot = host.find('.', first); dot != std::string_view::npos; dot = host.find('.', dot + 1)) {
             if (const auto found = suffixes_.find(host.substr(dot)); found != suffixes_.end())
                 if (visit_one(found->second))
                     return true;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which backend and which of its endpoints serve a request or connection: backends by weight, endpoints by the
+// smaller number of requests under way out of two picked at random.
+#pragma once
+
+#include <vector>
+
+#include "agent/plan/plan.h"
+#include "agent/proxy/worker.h"
+
+namespace sluice::proxy {
+
+// nullptr: no weight at all.
+[[nodiscard]] inline const plan::Backend* pick_backend(const std::vector<plan::Backend>& backends, Worker& worker)
+{
+    std::uint64_t total = 0;
+    for (const plan::Backend& backend : backends)
+        total += backend.weight;
+    if (total == 0)
+        return nullptr;
+    std::uint64_t point = worker.random(static_cast<std::uint32_t>(total));  // 16 refs of 1,000,000 at most
+    for (const plan::Backend& backend : backends) {
+        if (point < backend.weight)
+            return &backend;
+        point -= backend.weight;
+    }
+    return nullptr;
+}
+
+// `backend.endpoints` must not be empty.
+[[nodiscard]] inline const SocketAddress& pick_endpoint(const plan::Backend& backend, Worker& worker)
+{
+    const auto count = static_cast<std::uint32_t>(backend.endpoints.size());
+    const SocketAddress& first = backend.endpoints[worker.random(count)];
+    if (count == 1)
+        return first;
+    const SocketAddress& second = backend.endpoints[worker.random(count)];
+    return worker.upstreams().in_flight(second) < worker.upstreams().in_flight(first) ? second : first;
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/proxy/io.h"
+
+#include <sys/eventfd.h>
+
+#include "agent/proxy/epoll_loop.h"
+#include "agent/proxy/ring_loop.h"
+#include "agent/proxy/timer_wheel.h"
+#include "base/clock.h"
+
+namespace sluice::proxy {
+
+Buffer::Buffer(Buffer&& other) noexcept
+    : pool_(other.pool_), data_(std::exchange(other.data_, nullptr)), size_(other.size_), id_(other.id_)
+{
+}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept
+{
+    if (this != &other) {
+        reset();
+        pool_ = other.pool_;
+        data_ = std::exchange(other.data_, nullptr);
+        size_ = other.size_;
+        id_ = other.id_;
+    }
+    return *this;
+}
+
+void Buffer::reset()
+{
+    if (std::exchange(data_, nullptr) != nullptr)
+        pool_->give_back(id_);
+    size_ = 0;
+}
+
+Loop::Loop()
+    : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      timers_(std::make_unique<TimerWheel>(monotonic_ms())),
+      now_ms_(monotonic_ms())
+{
+}
+
+Loop::~Loop() = default;
+
+Result<std::unique_ptr<Loop>> Loop::make(IoKind kind, std::string* why_not_ring)
+{
+    if (kind != IoKind::Epoll) {
+        auto ring = RingLoop::make();
+        if (ring)
+            return ring;
+        if (kind == IoKind::IoUring)
+            return ring;
+        if (why_not_ring != nullptr)
+            *why_not_ring = to_string(ring.error());
+    }
+    return EpollLoop::make();
+}
+
+void Loop::arm(Timer& timer, std::uint32_t after_ms) { timers_->arm(timer, now_ms_ + after_ms); }
+
+void Loop::disarm(Timer& timer) { TimerWheel::disarm(timer); }
+
+void Loop::queue(Completion& completion, int result, Buffer buffer, bool last)
+{
+    ready_.push_back({&completion, result, std::move(buffer), last});
+}
+
+Result<void> Loop::turn()
+{
+    if (auto waited = wait(ready_.empty() ? timers_->wait_ms(monotonic_ms()) : 0); !waited)
+        return waited;
+    now_ms_ = monotonic_ms();
+    std::uint64_t wakes = 0;
+    if (::read(wake_fd_.get(), &wakes, sizeof wakes) > 0 && on_wake_)
+        on_wake_();
+    // What the callbacks queue is for the next turn: a busy connection cannot starve the rest.
+    for (std::size_t left = ready_.size(); left > 0 && !ready_.empty(); --left) {
+        Ready ready = std::move(ready_.front());
+        ready_.pop_front();
+        if (ready.last) {
+            ready.completion->pending_ = false;
+            ready.completion->state_ = nullptr;
+        }
+        ready.completion->complete(ready.result, std::move(ready.buffer));
+    }
+    timers_->advance(now_ms_);
+    return {};
+}
+
+void Loop::wake()
+{
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(wake_fd_.get(), &one, sizeof one);
+}
+
+}  // namespace sluice::proxy

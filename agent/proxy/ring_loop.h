@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop on io_uring: one ring, one io_uring_enter a turn that submits everything and waits. Received bytes land in a
+// ring of provided buffers, so that an idle connection owns none. Kernel 6.1 or later.
+#pragma once
+
+#include <liburing.h>
+
+#include <memory>
+#include <vector>
+
+#include "agent/proxy/io.h"
+
+namespace sluice::proxy {
+
+class RingLoop final : public Loop, private BufferPool {
+public:
+    // Errors: EPERM or ENOSYS where seccomp or kernel.io_uring_disabled refuses it; others from the self-test.
+    [[nodiscard]] static Result<std::unique_ptr<Loop>> make();
+    ~RingLoop() override;
+
+    [[nodiscard]] IoKind kind() const override { return IoKind::IoUring; }
+    void accept(int listen_fd, Completion& completion) override;
+    void recv(int fd, Completion& completion) override;
+    void send(int fd, std::span<const iovec> spans, Completion& completion) override;
+    void connect(int fd, const SocketAddress& address, Completion& completion) override;
+    void wait_readable(int fd, Completion& completion) override;
+    void cancel(Completion& completion) override;
+    void close(UniqueFd) override {}  // nothing to forget: the descriptor closes as it goes out of scope
+    void stop() override;
+
+private:
+    enum class Kind : std::uint8_t { Accept, Recv, Send, Connect, WaitReadable };
+    // One operation. Its address is the user_data; it is used again only after its last completion was seen, and a
+    // cancellation that names it is submitted before that, so it can never hit a successor.
+    struct Op {
+        Completion* completion = nullptr;
+        Kind kind = Kind::Recv;
+        int fd = -1;
+        int sent = 0;
+        bool in_kernel = false;
+        bool cancelled = false;
+        msghdr message{};
+        std::vector<iovec> unsent;
+        sockaddr_storage address{};
+    };
+
+    RingLoop() = default;
+    Result<void> set_up();
+    Result<void> self_test();
+    Result<void> wait(int timeout_ms) override;
+    void give_back(std::uint16_t id) override;
+    io_uring_sqe* next_sqe();
+    Op& start(Kind kind, int fd, Completion& completion);
+    void submit(Op& op);
+    void handle(const io_uring_cqe& cqe);
+    bool sent_all(Op& op, int count);
+    void release(Op& op);
+    void complete(Op& op, int result, Buffer buffer = {});
+    char* buffer_at(std::uint16_t id) { return memory_.get() + static_cast<std::size_t>(id) * kBufferBytes; }
+
+    io_uring ring_{};
+    bool ring_made_ = false;
+    io_uring_buf_ring* buffers_ = nullptr;
+    std::unique_ptr<char[]> memory_;
+    std::vector<std::unique_ptr<Op>> ops_;
+    std::vector<Op*> free_;
+    std::vector<Op*> starved_;  // receives that found no buffer: started again when one comes back
+    std::size_t in_kernel_ = 0;
+    bool stopping_ = false;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/proxy/worker.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <future>
+
+#include "agent/proxy/http_connection.h"
+#include "agent/proxy/listener.h"
+#include "agent/proxy/tunnel.h"
+#include "agent/proxy/udp_relay.h"
+#include "base/log.h"
+
+namespace sluice::proxy {
+
+Worker::Worker(const Options& options, unsigned index)
+    : options_(options),
+      index_(index),
+      connections_max_(std::max(1U, options.limits.connections_max / std::max(1U, options.workers))),
+      random_(std::random_device{}() | 1U)
+{
+}
+
+Worker::~Worker()
+{
+    if (!thread_.joinable())
+        return;
+    post([this] { stopping_ = true; });
+    thread_.join();
+}
+
+Result<void> Worker::start(IoKind kind, std::string* why_not_ring)
+{
+    std::promise<Result<void>> started;
+    auto result = started.get_future();
+    thread_ = std::thread([this, kind, why_not_ring, &started] {
+        run(kind, why_not_ring, [&started](Result<void> value) { started.set_value(std::move(value)); });
+    });
+    return result.get();
+}
+
+void Worker::run(IoKind kind, std::string* why_not_ring, std::function<void(Result<void>)> started)
+{
+    const std::string name = "sluice-w" + std::to_string(index_);
+    pthread_setname_np(pthread_self(), name.c_str());
+    auto loop = Loop::make(kind, why_not_ring);
+    if (!loop) {
+        started(std::unexpected(loop.error()));
+        return;
+    }
+    loop_ = *std::move(loop);
+    io_ = loop_->kind();
+    upstreams_ = std::make_unique<UpstreamPool>(*this);
+    loop_->set_on_wake([this] { run_tasks(); });
+    started({});
+    started = nullptr;
+    while (!stopping_) {
+        if (auto turned = loop_->turn(); !turned) {
+            spdlog::critical("worker {}: {}", index_, to_string(turned.error()));
+            std::abort();  // a worker that cannot wait serves nobody; the supervisor starts the process anew
+        }
+        bury();
+    }
+    loop_->stop();
+    connections_.clear();
+    retired_.clear();
+    listeners_.clear();
+    retired_listeners_.clear();
+    upstreams_.reset();
+    snapshot_.reset();
+    loop_.reset();
+}
+
+void Worker::post(std::function<void()> task)
+{
+    {
+        const std::lock_guard lock(tasks_mutex_);
+        tasks_.push_back(std::move(task));
+    }
+    loop_->wake();
+}
+
+void Worker::call(std::function<void()> task)
+{
+    std::promise<void> done;
+    post([&] {
+        task();
+        done.set_value();
+    });
+    done.get_future().wait();
+}
+
+void Worker::run_tasks()
+{
+    std::deque<std::function<void()>> due;
+    {
+        const std::lock_guard lock(tasks_mutex_);
+        due.swap(tasks_);
+    }
+    for (auto& task : due)
+        task();
+}
+
+void Worker::add_tcp_listener(UniqueFd fd, const std::string& key)
+{
+    auto listener = std::make_unique<TcpListener>(*this, std::move(fd));
+    listener->start();
+    listeners_[key] = std::move(listener);
+}
+
+void Worker::add_udp_listener(UniqueFd fd, const std::string& key, const SocketAddress& local)
+{
+    auto listener = std::make_unique<UdpListener>(*this, std::move(fd), local);
+    listener->start();
+    listeners_[key] = std::move(listener);
+}
+
+void Worker::remove_listener(const std::string& key)
+{
+    const auto found = listeners_.find(key);
+    if (found == listeners_.end())
+        return;
+    found->second->close();
+    retired_listeners_.push_back(std::move(found->second));
+    listeners_.erase(found);
+}
+
+void Worker::on_accepted(UniqueFd fd)
+{
+    sockaddr_storage own{};
+    sockaddr_storage other{};
+    socklen_t own_size = sizeof own;
+    socklen_t other_size = sizeof other;
+    if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&own), &own_size) != 0 ||
+        getpeername(fd.get(), reinterpret_cast<sockaddr*>(&other), &other_size) != 0)
+        return;  // gone again
+    const auto local = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&own));
+    const auto peer = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&other));
+    if (!local || !peer || !snapshot_ || draining_)
+        return;
+    const auto target = snapshot_->find(*local, plan::Protocol::Tcp);
+    if (target.http != nullptr) {
+        auto connection = std::make_unique<HttpConnection>(*this, std::move(fd), *local, *peer);
+        HttpConnection& started = *connection;
+        adopt(std::move(connection));
+        started.start();
+    } else if (target.l4 != nullptr) {
+        auto tunnel = std::make_unique<Tunnel>(*this, std::move(fd), *target.l4, snapshot_);
+        Tunnel& started = *tunnel;
+        adopt(std::move(tunnel));
+        started.start();
+    }
+}
+
+void Worker::adopt(std::unique_ptr<Connection> connection)
+{
+    connections_.push_front(std::move(connection));
+    connections_.front()->self_ = connections_.begin();
+    open_.store(connections_.size(), std::memory_order_relaxed);
+}
+
+void Worker::retire(Connection& connection)
+{
+    if (connection.retired_)
+        return;
+    connection.retired_ = true;
+    retired_.splice(retired_.begin(), connections_, connection.self_);
+    open_.store(connections_.size(), std::memory_order_relaxed);
+}
+
+void Worker::bury()
+{
+    retired_.remove_if([](const auto& connection) { return connection->quiet(); });
+    retired_listeners_.remove_if([](const auto& listener) { return listener->quiet(); });
+    upstreams_->bury();
+}
+
+void Worker::begin_drain()
+{
+    draining_ = true;
+    while (!listeners_.empty())
+        remove_listener(std::string(listeners_.begin()->first));
+    for (auto connection = connections_.begin(); connection != connections_.end();)
+        (*connection++)->drain();  // may retire itself
+}
+
+void Worker::close_all()
+{
+    while (!connections_.empty())
+        connections_.front()->close();
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// One worker thread: its loop, listening sockets, connections and upstream pool. Everything but `run`'s start and the
+// methods marked so is for the worker's own thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "agent/proxy/bound.h"
+#include "agent/proxy/counters.h"
+#include "agent/proxy/snapshot.h"
+#include "agent/proxy/upstream_pool.h"
+
+namespace sluice::proxy {
+
+class Worker;
+
+// Something with descriptors and operations that lives until it is closed and its last operation is over.
+class Connection {
+public:
+    virtual ~Connection() = default;
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    virtual void close() = 0;                      // starts the end: cancels what is pending
+    [[nodiscard]] virtual bool quiet() const = 0;  // nothing is pending
+    virtual void drain() = 0;                      // ends as soon as nothing is under way
+
+protected:
+    Connection() = default;
+    [[nodiscard]] bool retired() const { return retired_; }  // `close` was called
+
+private:
+    friend class Worker;
+    std::list<std::unique_ptr<Connection>>::iterator self_;
+    bool retired_ = false;
+};
+
+class Listener;
+
+class Worker {
+public:
+    Worker(const Options& options, unsigned index);
+    ~Worker();
+
+    // From the control thread:
+    [[nodiscard]] Result<void> start(IoKind kind, std::string* why_not_ring);
+    void post(std::function<void()> task);  // runs on the worker's thread, in order
+    void call(std::function<void()> task);  // the same, and waits for it
+    [[nodiscard]] IoKind io() const { return io_; }
+    [[nodiscard]] const CounterTable& counters() const { return counters_; }
+    [[nodiscard]] std::uint64_t open_connections() const { return open_.load(std::memory_order_relaxed); }
+
+    Loop& loop() { return *loop_; }
+    const Limits& limits() const { return options_.limits; }
+    CounterTable& counters() { return counters_; }
+    UpstreamPool& upstreams() { return *upstreams_; }
+    const SnapshotPtr& snapshot() const { return snapshot_; }
+    void set_snapshot(SnapshotPtr snapshot) { snapshot_ = std::move(snapshot); }
+    bool draining() const { return draining_; }
+    std::uint32_t random(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
+
+    void add_tcp_listener(UniqueFd fd, const std::string& key);
+    void add_udp_listener(UniqueFd fd, const std::string& key, const SocketAddress& local);
+    void remove_listener(const std::string& key);
+    void adopt(std::unique_ptr<Connection> connection);
+    void retire(Connection& connection);  // destroyed once it is quiet
+    void on_accepted(UniqueFd fd);
+    [[nodiscard]] bool full() const { return connections_.size() >= connections_max_; }
+    void begin_drain();
+    void close_all();
+
+private:
+    void run(IoKind kind, std::string* why_not_ring, std::function<void(Result<void>)> started);
+    void run_tasks();
+    void bury();
+
+    Options options_;
+    unsigned index_;
+    std::size_t connections_max_;
+    IoKind io_ = IoKind::Auto;
+    std::minstd_rand random_;
+    CounterTable counters_;
+    std::unique_ptr<Loop> loop_;
+    std::unique_ptr<UpstreamPool> upstreams_;
+    SnapshotPtr snapshot_;
+    std::map<std::string, std::unique_ptr<Listener>> listeners_;
+    std::list<std::unique_ptr<Connection>> connections_;
+    std::list<std::unique_ptr<Connection>> retired_;
+    std::list<std::unique_ptr<Listener>> retired_listeners_;
+    std::atomic<std::uint64_t> open_ = 0;
+    bool draining_ = false;
+    bool stopping_ = false;
+
+    std::mutex tasks_mutex_;
+    std::deque<std::function<void()>> tasks_;
+    std::thread thread_;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Request smuggling: every way to make two parsers disagree about where a message ends is refused, by name. After the
+// classes of RFC 9112 section 11.2 and the CVEs of other proxies. Also the helpers for hop-by-hop fields.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "agent/proxy/http1.h"
+
+namespace sluice::proxy::http1 {
+namespace {
+
+constexpr HeadLimits kLimits{.bytes_max = 4096, .line_bytes_max = 1024, .count_max = 100};
+
+using namespace std::string_literals;
+
+const struct {
+    std::string fields;  // behind "POST / HTTP/1.1" and Host
+    Reject reject;
+} kAmbiguous[] = {
+    {"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", Reject::ContentLengthWithTransferEncoding},
+    {"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", Reject::ContentLengthWithTransferEncoding},
+    {"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", Reject::ContentLengthWithTransferEncoding},
+    {"Transfer-Encoding: xchunked\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: chunkedx\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: identity\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: gzip\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: gzip, chunked\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: chunked, identity\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: chunked, chunked\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: chunked,\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: ,chunked\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: \"chunked\"\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: chunked;q=1\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding:\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: \xff"
+     "chunked\r\n",
+     Reject::TransferEncoding},
+    {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", Reject::TransferEncoding},
+    {"Transfer-Encoding : chunked\r\n", Reject::SpaceBeforeColon},
+    {"Transfer-Encoding\t: chunked\r\n", Reject::SpaceBeforeColon},
+    {" Transfer-Encoding: chunked\r\n", Reject::ObsFold},
+    {"X: a\r\n Transfer-Encoding: chunked\r\n", Reject::ObsFold},
+    {"Transfer-Encoding:\r\n chunked\r\n", Reject::ObsFold},
+    {"X: a\nTransfer-Encoding: chunked\r\n", Reject::BareLineFeed},
+    {"X: a\rTransfer-Encoding: chunked\r\n", Reject::HeaderValue},
+    {"X: a\r\rTransfer-Encoding: chunked\r\n", Reject::HeaderValue},
+    {"Transfer-Encoding: \x0b"
+     "chunked\r\n",
+     Reject::HeaderValue},
+    {"Transfer-Encoding: chunked\x0c\r\n", Reject::HeaderValue},
+    {"Transfer-Encoding: chunked\0\r\n"s, Reject::HeaderValue},
+    {"Transfer-Encoding\0: chunked\r\n"s, Reject::HeaderName},
+    {"\0Transfer-Encoding: chunked\r\n"s, Reject::HeaderName},
+    {"Transfer_Encoding: chunked\r\n", Reject::HeaderName},
+    {"Content_Length: 4\r\n", Reject::HeaderName},
+    {": a\r\nContent-Length: 4\r\n", Reject::HeaderName},
+    {"Content-Length:\r\n", Reject::ContentLength},
+    {"Content-Length: +4\r\n", Reject::ContentLength},
+    {"Content-Length: -4\r\n", Reject::ContentLength},
+    {"Content-Length: 0x4\r\n", Reject::ContentLength},
+    {"Content-Length: 4.0\r\n", Reject::ContentLength},
+    {"Content-Length: 1e1\r\n", Reject::ContentLength},
+    {"Content-Length: 4_0\r\n", Reject::ContentLength},
+    {"Content-Length: 4 4\r\n", Reject::ContentLength},
+    {"Content-Length: \"4\"\r\n", Reject::ContentLength},
+    {"Content-Length: 4, 4\r\n", Reject::ContentLength},
+    {"Content-Length: 4,\r\n", Reject::ContentLength},
+    {"Content-Length: 4\r\nContent-Length: 5\r\n", Reject::ContentLength},
+    {"Content-Length: 4\r\nContent-Length: 04\r\n", Reject::ContentLength},
+    {"Content-Length: 4\r\nContent-Length:\r\n", Reject::ContentLength},
+    {"Content-Length: 9223372036854775808\r\n", Reject::ContentLength},
+    {"Content-Length: 18446744073709551616\r\n", Reject::ContentLength},
+    {"Content-Length: 18446744073709551620\r\n", Reject::ContentLength},
+    {"Content-Length: 99999999999999999999999999\r\n", Reject::ContentLength},
+    {"Content-Length : 4\r\n", Reject::SpaceBeforeColon},
+    {"Host: b\r\n", Reject::HostDuplicate},
+};
+
+TEST(Http1Framing, AmbiguousRequestsAreRefused)
+{
+    for (const auto& row : kAmbiguous) {
+        SCOPED_TRACE(row.fields);
+        RequestHead head;
+        const ParseResult result =
+            parse_request("POST / HTTP/1.1\r\nHost: a\r\n" + row.fields + "\r\n0\r\n\r\n", kLimits, head);
+        EXPECT_EQ(result.status, Status::Invalid);
+        EXPECT_EQ(reason(result.reject), reason(row.reject));
+    }
+}
+
+TEST(Http1Framing, TransferEncodingBelongsToVersionOneOne)
+{
+    RequestHead head;
+    EXPECT_EQ(parse_request("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", kLimits, head).reject,
+              Reject::TransferEncodingVersion);
+    EXPECT_EQ(parse_request("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", kLimits, head)
+                  .reject,
+              Reject::TransferEncodingVersion);
+}
+
+TEST(Http1Framing, EveryRefusalHasItsOwnNameAndAStatusCode)
+{
+    std::set<std::string_view> names;
+    const auto last = static_cast<int>(Reject::TrailerTooLarge);
+    for (int i = 0; i <= last; ++i) {
+        const auto reject = static_cast<Reject>(i);
+        EXPECT_TRUE(names.insert(reason(reject)).second) << reason(reject);
+        const int code = status_code(reject);
+        EXPECT_TRUE(code == 400 || code == 414 || code == 431 || code == 501 || code == 505) << code;
+    }
+    EXPECT_EQ(names.count("unknown"), 0U);
+    EXPECT_EQ(status_code(Reject::Method), 501);
+    EXPECT_EQ(status_code(Reject::Version), 505);
+    EXPECT_EQ(status_code(Reject::TransferEncoding), 501);
+    EXPECT_EQ(status_code(Reject::RequestLineTooLong), 414);
+    EXPECT_EQ(status_code(Reject::HeaderTooLarge), 431);
+    EXPECT_EQ(status_code(Reject::HeaderTooMany), 431);
+}
+
+TEST(Http1Framing, HopByHopFieldsAreKnownInAnyCase)
+{
+    for (const char* name : {"Connection", "KEEP-ALIVE", "proxy-connection", "TE", "Trailer", "Transfer-Encoding",
+                             "Upgrade", "Proxy-Authorization", "HTTP2-Settings"})
+        EXPECT_TRUE(is_hop_by_hop(name)) << name;
+    for (const char* name : {"Host", "Content-Length", "Connection2", "", "Authorization", "Via"})
+        EXPECT_FALSE(is_hop_by_hop(name)) << name;
+}
+
+TEST(Http1Framing, ConnectionNamesWholeTokensInAnyOfItsLines)
+{
+    const Header headers[] = {{"Connection", "close,X-One"}, {"Other", "X-Two"}, {"connection", ", , x-three ,"}};
+    for (const char* token : {"close", "x-one", "X-Three"})
+        EXPECT_TRUE(connection_names(headers, token)) << token;
+    for (const char* token : {"x-two", "x-on", "x-one2", "close,x-one"})
+        EXPECT_FALSE(connection_names(headers, token)) << token;
+}
+
+}  // namespace
+}  // namespace sluice::proxy::http1
