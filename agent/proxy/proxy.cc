@@ -101,7 +101,9 @@ struct Proxy::State {
 
 Result<void> Proxy::State::open_steered()
 {
-    SocketAddress address{*IpAddress::parse("::1"), 0};
+    // Bound to every address: a socket bound to one IPv6 address counts as IPv6 only, and sk_lookup may not hand it
+    // IPv4. Who connects to the port itself meets no listener and is closed at once.
+    SocketAddress address{};
     for (const auto& worker : workers) {
         auto fd = open_socket(SOCK_STREAM, address);
         if (!fd)
@@ -111,7 +113,7 @@ Result<void> Proxy::State::open_steered()
             sockaddr_storage name{};
             socklen_t size = sizeof name;
             getsockname(fd->get(), reinterpret_cast<sockaddr*>(&name), &size);
-            address = SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&name)).value_or(address);
+            address.port = SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&name)).value_or(address).port;
         }
         worker->call([&] { worker->add_tcp_listener(*std::move(fd), kSteered); });
     }

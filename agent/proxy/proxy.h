@@ -68,7 +68,7 @@ public:
 
     [[nodiscard]] IoKind io() const;  // IoUring or Epoll, never Auto
     [[nodiscard]] unsigned workers() const;
-    // A member of the SO_REUSEPORT group of the workers' dual-stack listening sockets on [::1]:ephemeral.
+    // A member of the SO_REUSEPORT group of the workers' dual-stack listening sockets on an ephemeral port.
     [[nodiscard]] int steered_tcp_fd() const;
 
     // Hands the plan to every worker and returns when all of them serve by it. Connections and requests under way
