@@ -41,6 +41,7 @@ private:
 class HttpConnection final : public Connection, public UpstreamUser {
 public:
     HttpConnection(Worker& worker, UniqueFd fd, const SocketAddress& local, const SocketAddress& peer);
+    ~HttpConnection() override { worker_->loop().close(std::move(fd_)); }
     void start();
     void close() override;
     [[nodiscard]] bool quiet() const override { return !recv_.pending() && !send_.pending(); }

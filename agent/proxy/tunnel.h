@@ -17,6 +17,11 @@ public:
     Tunnel(Worker& worker, UniqueFd client, UniqueFd backend, std::string to_client, std::string to_backend,
            ListenerCounters& counters);
 
+    ~Tunnel() override
+    {
+        worker_->loop().close(std::move(client_));
+        worker_->loop().close(std::move(backend_));
+    }
     void start();
     void close() override;
     [[nodiscard]] bool quiet() const override;
