@@ -93,7 +93,7 @@ struct sl_backend {
     __u8 proto;
     __u8 flags;        // SL_BACKEND_*
     __u32 ifindex;     // link that leads to it when SL_BACKEND_LOCAL, else 0
-    __u32 generation;  // counts how often this id returned to use; never 0
+    __u32 generation;  // differs when the id stands for another backend: its flows select anew; never 0
 };
 
 // The client's side of a flow: what the client sees.

@@ -127,7 +127,7 @@ Result<void> Applier::State::write_backends(const Desired& desired)
         std::uint32_t id = next_backend_id;
         if (known != backend_ids.end()) {
             id = known->second;
-            value.generation = backends[id].generation + ((backends[id].flags & SL_BACKEND_DRAINING) != 0 ? 1 : 0);
+            value.generation = backends[id].generation;  // a backend that returns keeps the flows that it still has
         }
         to_words(key.endpoint.address, value.addr_be);
         value.port_be = htons(key.endpoint.port);

@@ -15,7 +15,7 @@
 
 namespace sluice::proxy {
 
-// The one canonical path that all decisions use (docs/paths.md): percent-encoded unreserved characters decoded, the
+// The one canonical path that all decisions use (docs/limits.md): percent-encoded unreserved characters decoded, the
 // other escapes in upper case, slashes merged, dot segments removed. Writes at most `raw.size()` bytes into `out`,
 // which must have that room, and returns the written part; equal to `raw` and without a copy for an already canonical
 // path. nullopt: refused with 400 (bad escape, %00, encoded slash, backslash raw or encoded, '#', '?', control and
