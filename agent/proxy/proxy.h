@@ -16,7 +16,7 @@ namespace sluice::proxy {
 
 enum class IoKind { Auto, IoUring, Epoll };
 
-struct Limits {  // defaults are those for an edge; see docs/limits.md
+struct Limits {                                  // defaults are those for an edge; see docs/limits.md
     std::uint32_t header_bytes_max = 32 * 1024;  // request or response head
     std::uint32_t header_count_max = 100;
     std::uint32_t request_line_bytes_max = 8 * 1024;
