@@ -81,8 +81,10 @@ void HttpConnection::read_head()
     }
     const auto parsed = http1::parse_request(
         client_in_.view(), {limits.header_bytes_max, limits.request_line_bytes_max, limits.header_count_max}, request_);
-    if (parsed.status == http1::Status::Incomplete)
+    if (parsed.status == http1::Status::Incomplete) {
+        client_in_.keep();
         return worker_->loop().recv(fd_.get(), recv_);
+    }
     snapshot_ = worker_->snapshot();
     method_.assign(request_.method);
     if (parsed.status == http1::Status::Invalid)

@@ -133,8 +133,10 @@ void HttpConnection::read_response_head()
         const auto parsed = http1::parse_response(
             upstream_in_.view(), {limits.header_bytes_max, limits.request_line_bytes_max, limits.header_count_max},
             method_, response_);
-        if (parsed.status == http1::Status::Incomplete)
+        if (parsed.status == http1::Status::Incomplete) {
+            upstream_in_.keep();
             return upstream_->recv();
+        }
         const bool is_switch = response_.status == 101;
         if (parsed.status == http1::Status::Invalid || (is_switch && !wants_upgrade_)) {
             drop_upstream();

@@ -26,10 +26,17 @@ public:
             buffer_ = std::move(buffer);
             return;
         }
-        std::string joined(view());
-        joined += buffer.view();
+        keep();
+        spill_ += buffer.view();
+    }
+    // Copies what is left and gives the loop's buffer back: before a wait whose end the sender decides.
+    void keep()
+    {
+        if (spilled_)
+            return;
+        std::string copy(view());
         clear();
-        spill_ = std::move(joined);
+        spill_ = std::move(copy);
         spilled_ = true;
     }
     void consume(std::size_t count)

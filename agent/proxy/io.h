@@ -84,7 +84,8 @@ private:
     void* state_ = nullptr;  // the loop's own, while pending
 };
 
-// A deadline. Re-arming is cheap: the wheel keeps the node where it is until its old deadline comes.
+// A deadline. It must end before its loop does, armed or not. Re-arming is cheap: the wheel keeps the node where it is
+// until its old deadline comes.
 class Timer {
 public:
     virtual void expire() = 0;

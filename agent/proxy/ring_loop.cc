@@ -14,7 +14,10 @@ namespace {
 
 constexpr unsigned kSqEntries = 1024;
 constexpr unsigned kCqEntries = 16'384;
-constexpr unsigned kBuffers = 512;  // a power of two: 8 MiB a worker
+// Buffers are put into the ring as they are needed: 8 MiB a worker at first. A client that keeps one (an unfinished
+// head, a reader that does not read) must not take the last: there are two for every connection of a process.
+constexpr unsigned kBuffersStep = 512;
+constexpr unsigned kBuffersMax = 16'384;  // a power of two, as the ring of buffers wants
 constexpr int kBufferGroup = 0;
 constexpr std::uint64_t kWakeData = 1;    // user_data of the wake-up's poll; no Op has that address
 constexpr std::uint64_t kIgnoreData = 0;  // cancellations
@@ -49,12 +52,12 @@ Result<void> RingLoop::set_up()
         return fail(-result, "io_uring_setup", "kernel 6.1 or later is needed");
     ring_made_ = true;
     io_uring_register_ring_fd(&ring_);
-    buffers_ = io_uring_setup_buf_ring(&ring_, kBuffers, kBufferGroup, 0, &result);
+    buffers_ = io_uring_setup_buf_ring(&ring_, kBuffersMax, kBufferGroup, 0, &result);
     if (buffers_ == nullptr)
-        return fail(-result, "io_uring_setup_buf_ring", "worker");
-    memory_ = std::make_unique_for_overwrite<char[]>(kBuffers * kBufferBytes);
-    for (unsigned id = 0; id < kBuffers; ++id)
-        give_back(static_cast<std::uint16_t>(id));
+        return fail(-result, "io_uring_register",
+                    "no ring of buffers: kernel 6.1 is needed, and seccomp must allow it");
+    memory_ = std::make_unique_for_overwrite<char[]>(kBuffersMax * kBufferBytes);  // untouched pages cost nothing
+    grow();
     io_uring_sqe* sqe = next_sqe();
     io_uring_prep_poll_multishot(sqe, wake_fd_.get(), POLLIN);
     io_uring_sqe_set_data64(sqe, kWakeData);
@@ -79,20 +82,23 @@ Result<void> RingLoop::self_test()
     const UniqueFd reader(ends[0]);
     const UniqueFd writer(ends[1]);
     recv(reader.get(), probe);
-    if (::write(writer.get(), "x", 1) != 1)
+    if (::write(writer.get(), "x", 1) != 1) {
+        stop();
         return fail(errno, "write", "io_uring self-test");
+    }
     constexpr std::uint64_t kTestMs = 1'000;
     const std::uint64_t deadline = monotonic_ms() + kTestMs;
-    while (probe.pending() && monotonic_ms() < deadline) {
-        if (auto waited = wait(10); !waited)
-            return waited;
-        if (has_ready()) {
-            if (auto turned = turn(); !turned)
-                return turned;
-        }
+    Result<void> turned;
+    while (turned && probe.pending() && monotonic_ms() < deadline) {
+        turned = wait(10);
+        if (turned && has_ready())
+            turned = turn();
     }
-    if (!probe.right) {
-        stop();
+    if (!turned || !probe.right) {
+        stop();  // the probe ends here, and nothing may complete it any more
+        if (!turned)
+            return fail(turned.error().errno_value, "io_uring_enter",
+                        "refused by seccomp or by the sysctl kernel.io_uring_disabled");
         return fail(probe.result < 0 ? -probe.result : EIO, "io_uring self-test", "receive by a provided buffer");
     }
     return {};
@@ -105,19 +111,39 @@ RingLoop::~RingLoop()
     if (!stopping_)
         stop();
     if (buffers_ != nullptr)
-        io_uring_free_buf_ring(&ring_, buffers_, kBuffers, kBufferGroup);
+        io_uring_free_buf_ring(&ring_, buffers_, kBuffersMax, kBufferGroup);
     io_uring_queue_exit(&ring_);
+}
+
+bool RingLoop::grow()
+{
+    if (live_ == kBuffersMax)
+        return false;
+    for (unsigned i = 0; i < kBuffersStep; ++i, ++live_)
+        offer(static_cast<std::uint16_t>(live_));
+    return true;
+}
+
+void RingLoop::offer(std::uint16_t id)
+{
+    io_uring_buf_ring_add(buffers_, buffer_at(id), kBufferBytes, id, io_uring_buf_ring_mask(kBuffersMax), 0);
+    io_uring_buf_ring_advance(buffers_, 1);
 }
 
 void RingLoop::give_back(std::uint16_t id)
 {
-    io_uring_buf_ring_add(buffers_, buffer_at(id), kBufferBytes, id, io_uring_buf_ring_mask(kBuffers), 0);
-    io_uring_buf_ring_advance(buffers_, 1);
-    if (!starved_.empty() && !stopping_) {
-        Op& op = *starved_.back();
-        starved_.pop_back();
-        submit(op);
-    }
+    offer(id);
+    restart_starved();
+}
+
+// The oldest first. One that ends without taking the buffer calls this again, so that the buffer is not left idle.
+void RingLoop::restart_starved()
+{
+    if (starved_.empty() || stopping_)
+        return;
+    Op& op = *starved_.front();
+    starved_.pop_front();
+    submit(op);
 }
 
 io_uring_sqe* RingLoop::next_sqe()
@@ -272,8 +298,11 @@ void RingLoop::handle(const io_uring_cqe& cqe)
     }
     op.in_kernel = false;
     --in_kernel_;
-    if (stopping_)
+    if (stopping_) {
+        if (op.kind == Kind::Accept && cqe.res >= 0)
+            ::close(cqe.res);
         return;
+    }
     if (op.kind == Kind::Accept && cqe.res >= 0) {
         queue(*op.completion, cqe.res, {}, false);
         if (!op.cancelled)
@@ -281,9 +310,13 @@ void RingLoop::handle(const io_uring_cqe& cqe)
         return complete(op, -ECANCELED);
     }
     if (op.kind == Kind::Recv && cqe.res == -ENOBUFS && !op.cancelled) {
+        if (grow())
+            return submit(op);
         starved_.push_back(&op);
         return;
     }
+    if (op.kind == Kind::Recv && !buffer)
+        restart_starved();
     if (op.kind == Kind::Send && cqe.res > 0) {
         if (sent_all(op, cqe.res))
             return complete(op, op.sent);
@@ -291,6 +324,8 @@ void RingLoop::handle(const io_uring_cqe& cqe)
             return submit(op);
         return complete(op, -ECANCELED);
     }
+    if (op.cancelled && cqe.res == -ENOBUFS)
+        return complete(op, -ECANCELED);
     const bool is_plain_success = op.kind == Kind::WaitReadable && cqe.res > 0;
     complete(op, is_plain_success ? 0 : cqe.res, std::move(buffer));
 }

@@ -49,6 +49,9 @@ private:
     Result<void> self_test();
     Result<void> wait(int timeout_ms) override;
     void give_back(std::uint16_t id) override;
+    bool grow();  // false: all buffers are in use
+    void offer(std::uint16_t id);
+    void restart_starved();
     io_uring_sqe* next_sqe();
     Op& start(Kind kind, int fd, Completion& completion);
     void submit(Op& op);
@@ -64,7 +67,8 @@ private:
     std::unique_ptr<char[]> memory_;
     std::vector<std::unique_ptr<Op>> ops_;
     std::vector<Op*> free_;
-    std::vector<Op*> starved_;  // receives that found no buffer: started again when one comes back
+    std::deque<Op*> starved_;  // receives that found no buffer: started again when one comes back
+    unsigned live_ = 0;        // buffers that were put into the ring so far: ids below it
     std::size_t in_kernel_ = 0;
     bool stopping_ = false;
 };

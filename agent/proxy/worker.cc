@@ -75,10 +75,9 @@ void Worker::run(IoKind kind, std::string* why_not_ring, std::function<void(Resu
 
 void Worker::post(std::function<void()> task)
 {
-    {
-        const std::lock_guard lock(tasks_mutex_);
-        tasks_.push_back(std::move(task));
-    }
+    // Under the lock, or a worker that is awake could take a task that ends its loop before this wakes it.
+    const std::lock_guard lock(tasks_mutex_);
+    tasks_.push_back(std::move(task));
     loop_->wake();
 }
 
