@@ -102,7 +102,7 @@ title "SIGTERM: what is left"
 stop_sluice
 [ $sluice_status = 0 ] || fail "exit code $sluice_status"
 expect_no_pins "pins"
-in_ns node ip -br addr show dev lo | grep -q "$vip4" && fail "the Gateway's address is on lo"
+in_ns node ip -br addr show dev lo | grep "$vip4" >/dev/null && fail "the Gateway's address is on lo"
 say "   no pin, no address, no attachment"
 trap - EXIT ERR
 remove_everything

@@ -41,7 +41,8 @@ done
 [ "$(grep -c '^sl_' <<<"$programs")" -ge 4 ] || fail "links of lan0, b1, b2 and sk_lookup, found: $programs"
 if grep -v '^sl_' <<<"${programs%$'\n'}"; then fail "a program's name"; fi
 if [ "$variant" = xdp ]; then
-    in_ns node bpftool net show | grep -q lan0 || fail "bpftool net shows no XDP program on lan0"
+    shown=$(in_ns node bpftool net show)
+    grep -q lan0 <<<"$shown" || fail "bpftool net shows no XDP program on lan0: $shown"
 fi
 for interface in lan0 b1 b2; do
     expect "$(status_json)" "any(.attachments[]; .interface == \"$interface\" and .hook == \"tcx\")" "tcx on $interface"

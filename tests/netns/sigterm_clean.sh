@@ -13,7 +13,7 @@ put_tcp_route tcp tcp b1:1 b2:1
 put_udp_route udp udp b1:1 b2:1
 
 node_addresses() { in_ns node ip -br addr show dev lo | sed 's/ *$//'; }
-vip_is_local() { node_addresses | grep -q "$vip4/32" && node_addresses | grep -q "$vip6/128"; }
+vip_is_local() { node_addresses | grep "$vip4/32" >/dev/null && node_addresses | grep "$vip6/128" >/dev/null; }
 # Other tests have objects of the same names at the same time: ours are known by their ids.
 object_gone() { ! bpftool "$1" show id "$2" >/dev/null 2>&1; }
 hooks() { in_ns node bpftool -j net show | jq '[.[] | .xdp, .tc, .flow_dissector | length] | add'; }
