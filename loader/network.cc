@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/unique_fd.h"
+
 namespace sluice::loader {
 namespace {
 
@@ -94,6 +96,8 @@ template <class Alloc> Result<Cache> dump(Alloc alloc, const char* op)
 struct Network::State {
     Socket request{nl_socket_alloc()};
     Socket events{nl_socket_alloc()};
+    UniqueFd routes;  // for route queries, which libnl does not make as we need them
+    std::uint32_t route_sequence = 0;
     unsigned loopback = 0;
 
     Result<LocalAddress> local_address(const IpAddress& address)
@@ -141,6 +145,9 @@ Result<std::unique_ptr<Network>> Network::make()
     if (error != 0)
         return nl_fail(error, "nl_socket_add_memberships", "rtnetlink events");
     nl_socket_set_nonblocking(state->events.get());
+    state->routes.reset(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    if (!state->routes.valid())
+        return fail(errno, "socket", "rtnetlink routes");
     state->loopback = if_nametoindex("lo");
     return std::unique_ptr<Network>(new Network(std::move(state)));
 }
@@ -189,6 +196,7 @@ Result<Route> Network::route_to(const IpAddress& destination)
     request.header.nlmsg_len = NLMSG_LENGTH(sizeof(rtmsg));
     request.header.nlmsg_type = RTM_GETROUTE;
     request.header.nlmsg_flags = NLM_F_REQUEST;
+    request.header.nlmsg_seq = ++state_->route_sequence;
     request.route.rtm_family = v4 ? AF_INET : AF_INET6;
     request.route.rtm_dst_len = static_cast<unsigned char>(bytes * 8);
     rtattr attribute{static_cast<unsigned short>(RTA_LENGTH(bytes)), RTA_DST};
@@ -196,11 +204,19 @@ Result<Route> Network::route_to(const IpAddress& destination)
     std::memcpy(request.attributes + RTA_LENGTH(0), destination.bytes().data() + (v4 ? 12 : 0), bytes);
     request.header.nlmsg_len += static_cast<unsigned>(RTA_SPACE(bytes));
 
-    const int fd = nl_socket_get_fd(state_->request.get());
+    const int fd = state_->routes.get();
     if (::send(fd, &request, request.header.nlmsg_len, 0) < 0)
         return fail(errno, "RTM_GETROUTE", destination.to_string());
     alignas(nlmsghdr) char buffer[8192];
-    const ssize_t received = ::recv(fd, buffer, sizeof buffer, 0);
+    // What is left of an exchange that was broken off is passed over.
+    constexpr int kRepliesMax = 16;
+    ssize_t received = 0;
+    for (int i = 0; i < kRepliesMax; ++i) {
+        received = ::recv(fd, buffer, sizeof buffer, 0);
+        if (received < static_cast<ssize_t>(sizeof(nlmsghdr)) ||
+            reinterpret_cast<const nlmsghdr*>(buffer)->nlmsg_seq == request.header.nlmsg_seq)
+            break;
+    }
     if (received < static_cast<ssize_t>(sizeof(nlmsghdr)))
         return fail(received < 0 ? errno : EIO, "RTM_GETROUTE", destination.to_string());
     const auto* header = reinterpret_cast<const nlmsghdr*>(buffer);

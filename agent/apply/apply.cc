@@ -34,23 +34,27 @@ struct Applier::State {
     std::map<ListenerKey, sl_listener> listeners;
     std::map<std::uint32_t, sl_backend> backends;
     std::map<BackendKey, std::uint32_t> backend_ids;
-    std::set<std::uint32_t> rings;
-    std::map<std::string, std::uint32_t> group_ids;  // "listener family" -> id
+    std::map<std::uint32_t, std::vector<std::uint32_t>> rings;  // listener id -> slots
+    std::map<std::string, std::uint32_t> group_ids;             // "listener family" -> id
     std::uint32_t next_backend_id = 1;
     std::uint32_t generation = 0;
+    bool changed = false;  // something was written since the generation was
 
     Result<void> adopt();
     Reach reach(const IpAddress& address, const std::vector<unsigned>& uplinks) const;
     std::uint32_t id_of(const std::string& name, const Group& group);
-    Result<void> write_backends(const Desired& desired);
+    Result<void> write_backend(const BackendKey& key, const Reach& reach);
     Result<void> write_ring(std::uint32_t id, const Group& group);
-    Result<void> write_group(const std::string& name, const Group& group);
+    Result<void> write_group(const std::string& name, const Group& group, const Desired& desired);
     Result<void> set_listener(const ListenerKey& key, const sl_listener& value);
     Result<void> remove_listeners(const std::set<ListenerKey>& wanted);
     Result<void> release_groups(const Desired& desired);
     Result<void> purge_flows(const std::set<std::uint32_t>& listener_ids);
     Result<void> drain_backends(const Desired& desired);
     Result<void> write_config(const Facts& facts);
+    Result<void> write_generation();
+    std::set<std::uint32_t> in_rings() const;
+    void read_back_all(const Desired& desired, std::map<std::string, L4ListenerState>& states) const;
     Result<bool> read_back(std::uint32_t id, const Group& group) const;
 };
 
@@ -72,7 +76,12 @@ Result<void> Applier::State::adopt()
     const auto held_rings = tables->rings.ids();
     if (!held_rings)
         return std::unexpected(held_rings.error());
-    rings.insert(held_rings->begin(), held_rings->end());
+    for (const std::uint32_t id : *held_rings) {
+        auto slots = tables->rings.get(id);
+        if (!slots)
+            return std::unexpected(slots.error());
+        rings[id] = slots->value_or(std::vector<std::uint32_t>{});
+    }
     const auto config = tables->config.get(0);
     if (!config)
         return std::unexpected(config.error());
@@ -118,31 +127,29 @@ std::uint32_t Applier::State::id_of(const std::string& name, const Group& group)
     return kProxiedId;
 }
 
-Result<void> Applier::State::write_backends(const Desired& desired)
+Result<void> Applier::State::write_backend(const BackendKey& key, const Reach& reach)
 {
-    for (const auto& [key, reach] : desired.backends) {
-        const auto known = backend_ids.find(key);
-        sl_backend value{};
-        value.generation = 1;
-        std::uint32_t id = next_backend_id;
-        if (known != backend_ids.end()) {
-            id = known->second;
-            value.generation = backends[id].generation;  // a backend that returns keeps the flows that it still has
-        }
-        to_words(key.endpoint.address, value.addr_be);
-        value.port_be = htons(key.endpoint.port);
-        value.proto = key.proto;
-        value.flags = reach.kind == Reach::Kind::Local ? SL_BACKEND_LOCAL : 0;
-        value.ifindex = reach.ifindex;
-        if (known != backend_ids.end() && same(backends[id], value))
-            continue;
-        if (auto set = tables->backends.set(id, value); !set)
-            return set;
-        backends[id] = value;
-        backend_ids[key] = id;
-        if (id == next_backend_id)
-            ++next_backend_id;
-    }
+    const auto known = backend_ids.find(key);
+    const bool is_new = known == backend_ids.end();
+    const std::uint32_t id = is_new ? next_backend_id : known->second;
+    sl_backend value{};
+    // A backend that returns keeps the flows that it still has. One that is new differs from whoever had its id in an
+    // earlier process, since the tables' generation only grows.
+    value.generation = is_new ? generation + 1 : backends[id].generation;
+    to_words(key.endpoint.address, value.addr_be);
+    value.port_be = htons(key.endpoint.port);
+    value.proto = key.proto;
+    value.flags = reach.kind == Reach::Kind::Local ? SL_BACKEND_LOCAL : 0;
+    value.ifindex = reach.ifindex;
+    if (!is_new && same(backends[id], value))
+        return {};
+    if (auto set = tables->backends.set(id, value); !set)
+        return set;
+    changed = true;
+    backends[id] = value;
+    backend_ids[key] = id;
+    if (is_new)
+        ++next_backend_id;
     return {};
 }
 
@@ -158,14 +165,12 @@ Result<void> Applier::State::write_ring(std::uint32_t id, const Group& group)
                                share.weight, backend_ids.at(share.backend)});
     }
     const RingSlots slots = make_ring(std::move(members));
-    const auto held = tables->rings.get(id);
-    if (!held)
-        return std::unexpected(held.error());
-    if (*held && std::ranges::equal(**held, slots))
+    if (const auto held = rings.find(id); held != rings.end() && std::ranges::equal(held->second, slots))
         return {};
     if (auto set = tables->rings.set(id, slots); !set)
         return set;
-    rings.insert(id);
+    changed = true;
+    rings[id].assign(slots.begin(), slots.end());
     return {};
 }
 
@@ -175,18 +180,25 @@ Result<void> Applier::State::set_listener(const ListenerKey& key, const sl_liste
         return {};
     if (auto set = tables->listeners.set(to_abi(key), value); !set)
         return set;
+    changed = true;
     listeners[key] = value;
     return {};
 }
 
-Result<void> Applier::State::write_group(const std::string& name, const Group& group)
+Result<void> Applier::State::write_group(const std::string& name, const Group& group, const Desired& desired)
 {
     sl_listener value{.id = kProxiedId, .served_by = SL_SERVED_BY_PROXY, .pad = {}};
-    if (group.problem.empty()) {
+    if (group.relayed.empty()) {
         value = {.id = id_of(name, group), .served_by = SL_SERVED_BY_KERNEL, .pad = {}};
         if (value.id == kProxiedId)
             return fail(0, "too many TCP and UDP listeners",
                         "at most " + std::to_string(SL_LISTENER_IDS_MAX - 1) + " with IPv4 and IPv6 counted singly");
+        for (const Share& share : group.shares) {
+            if (share.refused)
+                continue;
+            if (auto backend = write_backend(share.backend, desired.backends.at(share.backend)); !backend)
+                return backend;
+        }
         if (auto ring = write_ring(value.id, group); !ring)
             return ring;
     }
@@ -206,6 +218,7 @@ Result<void> Applier::State::remove_listeners(const std::set<ListenerKey>& wante
         }
         if (auto erased = tables->listeners.erase(to_abi(held->first)); !erased)
             return erased;
+        changed = true;
         held = listeners.erase(held);
     }
     return {};
@@ -218,7 +231,7 @@ Result<void> Applier::State::release_groups(const Desired& desired)
     for (const auto& [key, value] : listeners)
         live.insert(value.id);
     std::set<std::uint32_t> released;
-    for (const std::uint32_t id : rings) {
+    for (const auto& [id, slots] : rings) {
         if (!live.contains(id))
             released.insert(id);
     }
@@ -227,6 +240,7 @@ Result<void> Applier::State::release_groups(const Desired& desired)
     for (const std::uint32_t id : released) {
         if (auto erased = tables->rings.erase(id); !erased)
             return erased;
+        changed = true;
         rings.erase(id);
     }
     std::erase_if(group_ids, [&](const auto& group) {
@@ -261,15 +275,27 @@ Result<void> Applier::State::purge_flows(const std::set<std::uint32_t>& listener
     return {};
 }
 
+// What new flows can reach: a ring that could not be replaced goes on serving with the backends it names.
+std::set<std::uint32_t> Applier::State::in_rings() const
+{
+    std::set<std::uint32_t> ids;
+    for (const auto& [listener, slots] : rings)
+        ids.insert(slots.begin(), slots.end());
+    return ids;
+}
+
 Result<void> Applier::State::drain_backends(const Desired& desired)
 {
+    const auto reachable = in_rings();
     for (auto& [id, backend] : backends) {
-        if (desired.backends.contains(key_of(backend)) || (backend.flags & SL_BACKEND_DRAINING) != 0)
+        if (desired.backends.contains(key_of(backend)) || (backend.flags & SL_BACKEND_DRAINING) != 0 ||
+            reachable.contains(id))
             continue;
         sl_backend draining = backend;
         draining.flags |= SL_BACKEND_DRAINING;
         if (auto set = tables->backends.set(id, draining); !set)
             return set;
+        changed = true;
         backend = draining;
     }
     return {};
@@ -306,8 +332,25 @@ Result<void> Applier::State::write_config(const Facts& facts)
     const auto bytes = [](const sl_config& value) { return std::as_bytes(std::span(&value, 1)); };
     if (*held && std::ranges::equal(bytes(before), bytes(config)))
         return {};
-    config.generation = ++generation;
+    changed = true;
     return tables->config.set(0, config);
+}
+
+// Last: who reads the generation finds the tables that belong to it.
+Result<void> Applier::State::write_generation()
+{
+    if (!changed)
+        return {};
+    const auto held = tables->config.get(0);
+    if (!held)
+        return std::unexpected(held.error());
+    sl_config config = held->value_or(sl_config{});
+    config.generation = generation + 1;
+    if (auto set = tables->config.set(0, config); !set)
+        return set;
+    ++generation;
+    changed = false;
+    return {};
 }
 
 // Whether the kernel really holds this group: asked of the maps, not of our memory.
@@ -316,7 +359,8 @@ Result<bool> Applier::State::read_back(std::uint32_t id, const Group& group) con
     const auto ring = tables->rings.get(id);
     if (!ring)
         return std::unexpected(ring.error());
-    if (!*ring)
+    const auto written = rings.find(id);
+    if (!*ring || written == rings.end() || **ring != written->second)
         return false;
     for (const ListenerKey& key : group.keys) {
         const auto listener = tables->listeners.get(to_abi(key));
@@ -331,10 +375,26 @@ Result<bool> Applier::State::read_back(std::uint32_t id, const Group& group) con
         const auto backend = tables->backends.get(backend_ids.at(share.backend));
         if (!backend)
             return std::unexpected(backend.error());
-        if (!*backend || key_of(**backend) != share.backend)
+        if (!*backend || key_of(**backend) != share.backend || ((*backend)->flags & SL_BACKEND_DRAINING) != 0)
             return false;
     }
     return true;
+}
+
+void Applier::State::read_back_all(const Desired& desired, std::map<std::string, L4ListenerState>& states) const
+{
+    for (const auto& [name, group] : desired.groups) {
+        L4ListenerState& listener = states[group.listener];
+        const auto id = group_ids.find(name);
+        if (!group.relayed.empty() || !listener.problem.empty() || id == group_ids.end())
+            continue;
+        listener.ids.push_back(id->second);
+        const auto there = read_back(id->second, group);
+        if (there && *there)
+            listener.in_kernel = true;
+        else
+            listener.problem = there ? "the kernel tables do not hold it" : to_string(there.error());
+    }
 }
 
 Applier::Applier(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -375,21 +435,17 @@ Result<Outcome> Applier::apply(const plan::Plan& plan, const Facts& facts)
         return std::unexpected(attached.error());
     if (auto config = state.write_config(facts); !config)
         return std::unexpected(config.error());
-    if (auto written = state.write_backends(desired); !written)
-        return std::unexpected(written.error());
 
     std::map<std::string, L4ListenerState> states;
     std::set<ListenerKey> wanted(desired.proxied.begin(), desired.proxied.end());
     for (const auto& [name, group] : desired.groups) {
         wanted.insert(group.keys.begin(), group.keys.end());
-        auto [entry, first] = states.try_emplace(group.listener, L4ListenerState{group.listener, {}, true, ""});
-        L4ListenerState& listener = entry->second;
-        const auto written = state.write_group(name, group);
-        listener.in_kernel = listener.in_kernel && written && group.problem.empty();
-        if (!written)
+        L4ListenerState& listener = states[group.listener];
+        listener.listener = group.listener;
+        if (!group.only_loopback && !group.relayed.empty())
+            listener.relayed = group.relayed;
+        if (auto written = state.write_group(name, group, desired); !written)
             listener.problem = to_string(written.error());
-        else if (!group.problem.empty())
-            listener.problem = group.problem;
     }
     for (const ListenerKey& key : desired.proxied) {
         if (auto set = state.set_listener(key, {.id = kProxiedId, .served_by = SL_SERVED_BY_PROXY, .pad = {}}); !set)
@@ -402,19 +458,10 @@ Result<Outcome> Applier::apply(const plan::Plan& plan, const Facts& facts)
     if (auto drained = state.drain_backends(desired); !drained)
         return std::unexpected(drained.error());
 
+    if (auto written = state.write_generation(); !written)
+        return std::unexpected(written.error());
+    state.read_back_all(desired, states);
     Outcome outcome;
-    for (const auto& [name, group] : desired.groups) {
-        const auto id = state.group_ids.find(name);
-        if (!group.problem.empty() || id == state.group_ids.end())
-            continue;
-        L4ListenerState& listener = states[group.listener];
-        listener.ids.push_back(id->second);
-        const auto there = state.read_back(id->second, group);
-        if (there && *there)
-            continue;
-        listener.in_kernel = false;
-        listener.problem = there ? "the kernel tables do not hold it" : to_string(there.error());
-    }
     for (auto& [name, listener] : states)
         outcome.l4.push_back(std::move(listener));
     outcome.generation = state.generation;
@@ -434,7 +481,7 @@ Result<std::size_t> Applier::collect_garbage()
     const auto flows = state.tables->flows.entries();
     if (!flows)
         return std::unexpected(flows.error());
-    std::set<std::uint32_t> in_use;
+    std::set<std::uint32_t> in_use = state.in_rings();
     for (const auto& [key, flow] : *flows)
         in_use.insert(flow.backend_id);
     std::size_t left = 0;

@@ -20,8 +20,9 @@ namespace sluice::apply {
 struct L4ListenerState {
     std::string listener;
     std::vector<std::uint32_t> ids;  // one an address family
-    bool in_kernel = false;          // read back: every address is in the tables, with its ring
-    std::string problem;             // why the proxy relays, or why it could not be written
+    bool in_kernel = false;          // read back: addresses of at least one family are in the tables, with their ring
+    std::string relayed;             // why the proxy relays (some of) it, which it does serve; may be empty
+    std::string problem;             // why it does not serve what the plan asks; empty when it does
 };
 
 struct Outcome {

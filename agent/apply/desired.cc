@@ -72,15 +72,21 @@ void add_listener(const plan::L4Listener& listener, const std::vector<IpAddress>
                   const Resolver& resolve, Desired& out)
 {
     const std::uint8_t proto = listener.protocol == plan::Protocol::Tcp ? IPPROTO_TCP : IPPROTO_UDP;
-    Group group{.listener = listener.name, .keys = {}, .shares = make_shares(listener, v4, proto), .problem = ""};
+    Group group{.listener = listener.name,
+                .keys = {},
+                .only_loopback = true,
+                .shares = make_shares(listener, v4, proto),
+                .relayed = ""};
     for (const IpAddress& address : addresses) {
-        if (address.is_v4() == v4)
-            group.keys.push_back({{address, listener.port}, proto});
+        if (address.is_v4() != v4)
+            continue;
+        group.keys.push_back({{address, listener.port}, proto});
+        group.only_loopback = group.only_loopback && address.is_loopback();
     }
     if (group.keys.empty())
         return;
-    group.problem = relay_reason(listener, v4, group, resolve);
-    if (group.problem.empty()) {
+    group.relayed = relay_reason(listener, v4, group, resolve);
+    if (group.relayed.empty()) {
         for (const Share& share : group.shares) {
             if (!share.refused)
                 out.backends.emplace(share.backend, resolve(share.backend.endpoint.address));

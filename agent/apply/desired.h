@@ -46,8 +46,9 @@ struct Share {
 struct Group {
     std::string listener;  // the plan's name
     std::vector<ListenerKey> keys;
+    bool only_loopback = false;  // no address but those added for clients on the node itself
     std::vector<Share> shares;
-    std::string problem;  // why the proxy relays instead; empty: the kernel forwards
+    std::string relayed;  // why the proxy relays instead; empty: the kernel forwards
     bool operator==(const Group&) const = default;
 };
 

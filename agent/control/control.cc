@@ -165,7 +165,7 @@ Result<bool> Control::State::apply_kernel(const plan::Plan& wanted, const apply:
     if (!outcome) {
         spdlog::error("the kernel tables could not be brought up to date: {}", to_string(outcome.error()));
         for (const plan::L4Listener& listener : wanted.l4)
-            states.push_back({listener.name, {}, false, to_string(outcome.error())});
+            states.push_back({listener.name, {}, false, "", to_string(outcome.error())});
         return false;
     }
     states = std::move(outcome->l4);
@@ -221,6 +221,7 @@ Result<void> Control::State::reconcile()
     std::vector<apply::L4ListenerState> states;
     const auto applied = apply_kernel(*wanted, *node, states);
     publish(wanted, states, found);
+    add_kernel_problems(states, found);
     addresses->remove_unwanted(missing);
 
     auto corrected = wanted->statuses;
@@ -286,8 +287,8 @@ admin::ListenerReport Control::State::report_l4(const plan::L4Listener& listener
     const auto state = std::ranges::find(l4, listener.name, &apply::L4ListenerState::listener);
     if (state == l4.end())
         return out;
-    if (!state->problem.empty())
-        out.problem = state->problem;
+    if (out.problem.empty())
+        out.problem = state->relayed;
     if (state->in_kernel) {
         out.path = kernel->has_xdp() ? "xdp" : "tcx";
         for (const std::uint32_t id : state->ids)

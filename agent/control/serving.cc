@@ -68,6 +68,14 @@ Flat flatten(const std::vector<model::ObjectStatus>& statuses)
 
 }  // namespace
 
+void add_kernel_problems(const std::vector<apply::L4ListenerState>& states, ServingProblems& problems)
+{
+    for (const apply::L4ListenerState& state : states) {
+        if (!state.problem.empty())
+            problems.listeners[state.listener] = state.problem;
+    }
+}
+
 void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingProblems& problems)
 {
     for (model::ObjectStatus& status : statuses) {

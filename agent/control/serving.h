@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/apply/apply.h"
 #include "agent/model/status.h"
 #include "agent/plan/plan.h"
 
@@ -16,6 +17,9 @@ struct ServingProblems {
     std::map<std::string, std::string> listeners;  // "namespace/gateway/listener" -> why it does not serve
     std::map<IpAddress, std::string> addresses;    // address -> why it could not be made local
 };
+
+// Adds the listeners that the kernel path could not bring to serve what the plan asks.
+void add_kernel_problems(const std::vector<apply::L4ListenerState>& states, ServingProblems& problems);
 
 // Sets Programmed=False where there is a problem: reason Pending on a listener, AddressNotUsable or ListenersNotValid
 // on its Gateway.

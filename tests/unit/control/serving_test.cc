@@ -32,6 +32,16 @@ TEST(Serving, AGatewayWithoutAServingListenerIsNotProgrammed)
     EXPECT_FALSE(statuses[0].conditions[0].status);
 }
 
+TEST(Serving, WhatTheKernelCannotServeIsAProblemAndWhatTheProxyRelaysIsNot)
+{
+    ServingProblems problems;
+    add_kernel_problems(
+        {{"default/edge/a", {}, false, "", "too many listeners"}, {"default/edge/b", {}, false, "relayed", ""}},
+        problems);
+    ASSERT_EQ(problems.listeners.size(), 1U);
+    EXPECT_EQ(problems.listeners.begin()->first, "default/edge/a");
+}
+
 TEST(Serving, OnlyConditionsThatDifferAreChanges)
 {
     std::vector before{gateway()};

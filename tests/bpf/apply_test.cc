@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// The applier on the real maps, in a network namespace of the test's own.
+#include "agent/apply/apply.h"
+
+#include <bpf/bpf.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "agent/apply/convert.h"
+#include "base/unique_fd.h"
+#include "loader/dataplane.h"
+
+namespace sluice::apply {
+namespace {
+
+plan::Plan plan_of(const std::vector<const char*>& endpoints, std::uint16_t port = 53)
+{
+    plan::Backend backend{.name = "default/s:1"};
+    for (const char* endpoint : endpoints)
+        backend.endpoints.push_back({*IpAddress::parse(endpoint), 9000});
+    plan::Plan plan;
+    plan.l4.push_back({.name = "default/g/l",
+                       .addresses = {*IpAddress::parse("203.0.113.1")},
+                       .port = port,
+                       .protocol = plan::Protocol::Udp,
+                       .route = "default/r",
+                       .backends = {backend}});
+    return plan;
+}
+
+class ApplierOnRealMaps : public testing::Test {
+protected:
+    static void SetUpTestSuite()
+    {
+        if (::geteuid() != 0)
+            return;
+        ASSERT_EQ(::unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
+        // EINVAL: in a chroot "/" is no mount point.
+        ASSERT_TRUE(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 || errno == EINVAL);
+    }
+
+    void SetUp() override
+    {
+        if (::geteuid() != 0)
+            GTEST_SKIP() << "needs root: creates kernel maps";
+        std::string pattern = std::filesystem::temp_directory_path() / "sluice_apply_XXXXXX";
+        ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+        bpffs_ = pattern;
+        auto opened = loader::Dataplane::open({.bpffs = bpffs_, .allow_xdp = false});
+        ASSERT_TRUE(opened) << to_string(opened.error());
+        dataplane_ = *std::move(opened);
+        auto network = loader::Network::make();
+        ASSERT_TRUE(network) << to_string(network.error());
+        network_ = *std::move(network);
+    }
+
+    void TearDown() override
+    {
+        if (dataplane_) {
+            EXPECT_TRUE(dataplane_->remove());
+        }
+        dataplane_.reset();
+        (void)::umount2(bpffs_.c_str(), MNT_DETACH);
+        std::error_code ignored;
+        std::filesystem::remove(bpffs_, ignored);
+    }
+
+    [[nodiscard]] Applier make_applier() const
+    {
+        auto made = Applier::make(dataplane_->tables(), *network_, [](const auto&) { return Result<void>{}; });
+        EXPECT_TRUE(made);
+        return *std::move(made);
+    }
+    [[nodiscard]] static L4ListenerState apply(Applier& applier, const plan::Plan& plan)
+    {
+        const auto outcome = applier.apply(plan, {{*IpAddress::parse("192.0.2.1")}, {}});
+        EXPECT_TRUE(outcome) << (outcome ? "" : to_string(outcome.error()));
+        return outcome && !outcome->l4.empty() ? outcome->l4.front() : L4ListenerState{};
+    }
+    [[nodiscard]] std::uint32_t generation() const { return (**dataplane_->tables().config.get(0)).generation; }
+    using Held = std::vector<std::pair<std::uint32_t, sl_backend>>;
+    [[nodiscard]] Held held() const
+    {
+        auto entries = dataplane_->tables().backends.entries();
+        EXPECT_TRUE(entries);
+        return entries ? *std::move(entries) : Held{};
+    }
+    // (last byte of the address, draining) of every backend, sorted.
+    [[nodiscard]] std::vector<std::pair<int, bool>> backends() const
+    {
+        std::vector<std::pair<int, bool>> result;
+        for (const auto& [id, backend] : held())
+            result.emplace_back(from_words(backend.addr_be).bytes()[15], (backend.flags & SL_BACKEND_DRAINING) != 0);
+        std::ranges::sort(result);
+        return result;
+    }
+    using Backends = std::vector<std::pair<int, bool>>;
+
+    std::string bpffs_;
+    std::unique_ptr<loader::Dataplane> dataplane_;
+    std::unique_ptr<loader::Network> network_;
+};
+
+TEST_F(ApplierOnRealMaps, TheGenerationRisesWithEveryChangeAndOnlyThen)
+{
+    Applier applier = make_applier();
+    EXPECT_TRUE(apply(applier, plan_of({"198.51.100.1"})).in_kernel);
+    const auto first = generation();
+    (void)apply(applier, plan_of({"198.51.100.1"}));
+    EXPECT_EQ(generation(), first);
+    (void)apply(applier, plan_of({"198.51.100.1", "198.51.100.2"}));
+    EXPECT_EQ(generation(), first + 1);
+}
+
+TEST_F(ApplierOnRealMaps, ANewAgentKeepsTheIdsAndWritesNothing)
+{
+    Applier before = make_applier();
+    const auto ids = apply(before, plan_of({"198.51.100.1", "198.51.100.2"})).ids;
+    const auto first = generation();
+    Applier after = make_applier();
+    EXPECT_EQ(apply(after, plan_of({"198.51.100.1", "198.51.100.2"})).ids, ids);
+    EXPECT_EQ(generation(), first);
+}
+
+TEST_F(ApplierOnRealMaps, ARemovedEndpointDrainsUntilItsLastFlowIsGone)
+{
+    Applier applier = make_applier();
+    (void)apply(applier, plan_of({"198.51.100.1", "198.51.100.2"}));
+    std::uint32_t leaving = 0;
+    for (const auto& [id, backend] : held())
+        leaving = from_words(backend.addr_be).bytes()[15] == 2 ? id : leaving;
+    sl_flow_key key{};
+    key.proto = IPPROTO_UDP;
+    sl_flow flow{};
+    flow.backend_id = leaving;
+    ASSERT_TRUE(dataplane_->tables().flows.set(key, flow));
+
+    (void)apply(applier, plan_of({"198.51.100.1"}));
+    EXPECT_EQ(backends(), (Backends{{1, false}, {2, true}}));
+    EXPECT_EQ(*applier.collect_garbage(), 1U);
+    ASSERT_TRUE(dataplane_->tables().flows.erase(key));
+    EXPECT_EQ(*applier.collect_garbage(), 0U);
+    EXPECT_EQ(backends(), (Backends{{1, false}}));
+}
+
+TEST_F(ApplierOnRealMaps, AReturningEndpointKeepsItsFlows)
+{
+    Applier applier = make_applier();
+    (void)apply(applier, plan_of({"198.51.100.1", "198.51.100.2"}));
+    const Held before = held();
+    (void)apply(applier, plan_of({"198.51.100.1"}));
+    (void)apply(applier, plan_of({"198.51.100.1", "198.51.100.2"}));
+    for (const auto& [id, backend] : before)
+        EXPECT_EQ((**dataplane_->tables().backends.get(id)).generation, backend.generation);
+}
+
+TEST_F(ApplierOnRealMaps, ARingThatCannotBeReplacedGoesOnWithItsBackendsAndTheStatusSaysSo)
+{
+    Applier applier = make_applier();
+    (void)apply(applier, plan_of({"198.51.100.1", "198.51.100.2"}));
+    const UniqueFd rings(bpf_obj_get((bpffs_ + "/sluice/v1/" SL_MAP_RINGS).c_str()));
+    ASSERT_EQ(bpf_map_freeze(rings.get()), 0);  // every later write is refused with EPERM
+
+    const L4ListenerState state = apply(applier, plan_of({"198.51.100.3"}));
+    EXPECT_FALSE(state.in_kernel);
+    EXPECT_NE(state.problem, "");
+    EXPECT_TRUE(applier.collect_garbage());
+    EXPECT_EQ(backends(), (Backends{{1, false}, {2, false}, {3, false}}));
+}
+
+TEST_F(ApplierOnRealMaps, AListenerBeyondTheIdsIsAProblemAndTheOthersServe)
+{
+    plan::Plan plan = plan_of({"198.51.100.1"});
+    const plan::L4Listener one = plan.l4.front();
+    plan.l4.clear();
+    for (std::uint16_t i = 0; i < SL_LISTENER_IDS_MAX; ++i) {
+        plan.l4.push_back(one);
+        plan.l4.back().name += std::to_string(10'000 + i);
+        plan.l4.back().port = static_cast<std::uint16_t>(1'000 + i);
+    }
+    Applier applier = make_applier();
+    const auto outcome = applier.apply(plan, {{}, {}});
+    ASSERT_TRUE(outcome);
+    EXPECT_EQ(std::ranges::count_if(outcome->l4, &L4ListenerState::in_kernel), SL_LISTENER_IDS_MAX - 1);
+    EXPECT_NE(outcome->l4.back().problem, "");
+}
+
+}  // namespace
+}  // namespace sluice::apply
