@@ -3,6 +3,7 @@
 // smaller number of requests under way out of two picked at random.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "agent/plan/plan.h"
@@ -27,10 +28,23 @@ namespace sluice::proxy {
     return nullptr;
 }
 
-// `backend.endpoints` must not be empty.
-[[nodiscard]] inline const SocketAddress& pick_endpoint(const plan::Backend& backend, Worker& worker)
+// `backend.endpoints` must not be empty. Those in `tried` failed for this request: they come again only when there is
+// no other, since an endpoint that is down has the fewest requests under way.
+[[nodiscard]] inline const SocketAddress& pick_endpoint(const plan::Backend& backend, Worker& worker,
+                                                        const std::vector<SocketAddress>& tried = {})
 {
+    const auto was_tried = [&](const SocketAddress& endpoint) {
+        return std::ranges::find(tried, endpoint) != tried.end();
+    };
     const auto count = static_cast<std::uint32_t>(backend.endpoints.size());
+    if (!tried.empty()) {
+        const std::uint32_t start = worker.random(count);
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const SocketAddress& endpoint = backend.endpoints[(start + i) % count];
+            if (!was_tried(endpoint))
+                return endpoint;
+        }
+    }
     const SocketAddress& first = backend.endpoints[worker.random(count)];
     if (count == 1)
         return first;

@@ -157,7 +157,10 @@ void EpollLoop::cancel(Completion& completion)
     auto* descriptor = static_cast<Descriptor*>(completion.state_);
     if (!completion.pending_ || descriptor == nullptr)
         return;  // its result is queued already
-    finish(descriptor->in.completion == &completion ? descriptor->in : descriptor->out, -ECANCELED);
+    for (Direction* direction : {&descriptor->in, &descriptor->out}) {
+        if (direction->completion == &completion)
+            return finish(*direction, -ECANCELED);
+    }
 }
 
 void EpollLoop::close(UniqueFd fd)

@@ -60,10 +60,10 @@ void HttpConnection::on_recv(int result, Buffer buffer)
             return worker_->loop().recv(fd_.get(), recv_);  // thrown away until the client has seen the end
         return close();
     }
-    if (result <= 0) {
-        drop_upstream();
+    if (answering_)
+        return;  // the request was given up: what is left of it is not read, and the connection ends after the answer
+    if (result <= 0)
         return close();
-    }
     client_in_.append(std::move(buffer));
     if (phase_ == Phase::Exchange)
         return pump_request();
@@ -86,9 +86,12 @@ void HttpConnection::read_head()
         return worker_->loop().recv(fd_.get(), recv_);
     }
     snapshot_ = worker_->snapshot();
-    method_.assign(request_.method);
-    if (parsed.status == http1::Status::Invalid)
+    request_piece_ = {};
+    if (parsed.status == http1::Status::Invalid) {
+        method_.clear();
         return answer(http1::status_code(parsed.reject), false);
+    }
+    method_.assign(request_.method);
 
     keep_client_ = request_.keep_alive && !worker_->draining();
     request_body_.begin(request_.framing, request_.content_length, request_.framing == http1::Framing::Chunked);
@@ -114,26 +117,25 @@ void HttpConnection::read_head()
     }
     if (route.rule == nullptr) {
         client_in_.consume(parsed.head_bytes);
-        return answer(404, keep_client_ && request_body_.done());
+        return answer(404, keep_client_);
     }
     write_request_head(*path);
-    wants_upgrade_ = request_.upgrade;
+    continue_due_ = request_.expect_continue;
     client_in_.consume(parsed.head_bytes);
     begin_request(*route.rule);
 }
 
 void HttpConnection::begin_request(const plan::HttpRule& rule)
 {
-    const bool may_keep = keep_client_ && request_body_.done();
     backend_ = pick_backend(rule.backends, *worker_);
     if (backend_ == nullptr || !backend_->valid)
-        return answer(500, may_keep);
+        return answer(500, keep_client_);
     if (backend_->endpoints.empty())
-        return answer(503, may_keep);
+        return answer(503, keep_client_);
     phase_ = Phase::Connecting;
     worker_->loop().disarm(timer_);  // the connect time is watched by the pool
-    attempts_ = 0;
-    body_started_ = request_ended_ = response_begun_ = response_ended_ = false;
+    tried_.clear();
+    tunnel_due_ = body_started_ = request_ended_ = response_begun_ = response_ended_ = false;
     const std::uint32_t timeout_ms =
         rule.backend_request_timeout_ms != 0 &&
                 (rule.request_timeout_ms == 0 || rule.backend_request_timeout_ms < rule.request_timeout_ms)
@@ -148,14 +150,13 @@ void HttpConnection::answer(int status, bool keep)
 {
     drop_upstream();
     worker_->loop().disarm(request_timer_);
-    keep_client_ = keep && !worker_->draining();
+    keep_client_ = keep && request_consumed() && !worker_->draining();
     if (counters_ != nullptr) {
         count(counters_->responses[status / 100]);
         if (status != 404)
             count(counters_->refused);
     }
     if (send_.pending()) {  // an interim answer is on its way: nothing can follow it safely
-        phase_ = Phase::Closing;
         return close();
     }
     const std::string reason = reason_phrase(status);
@@ -174,10 +175,8 @@ void HttpConnection::on_sent(int result, Buffer)
 {
     if (phase_ == Phase::Closing)
         return;
-    if (result < 0) {
-        drop_upstream();
+    if (result < 0)
         return close();
-    }
     if (counters_ != nullptr)
         count(counters_->bytes_out, static_cast<std::uint64_t>(result));
     if (answering_) {
@@ -200,9 +199,8 @@ void HttpConnection::next_request()
 {
     snapshot_.reset();
     backend_ = nullptr;
-    if (!keep_client_ || worker_->draining()) {
+    if (!keep_client_ || !request_consumed() || worker_->draining()) {
         phase_ = Phase::Closing;
-        client_in_.clear();
         ::shutdown(fd_.get(), SHUT_WR);
         arm(kLingerMs);
         if (!recv_.pending())
@@ -222,13 +220,9 @@ void HttpConnection::on_timeout()
     switch (phase_) {
     case Phase::Idle:
     case Phase::Closing: return close();
-    case Phase::Head: worker_->loop().cancel(recv_); return client_in_.empty() ? close() : answer(408, false);
+    case Phase::Head: return client_in_.empty() ? close() : answer(408, false);
     case Phase::Connecting: return;
-    case Phase::Exchange:
-        if (!response_begun_ && !answering_)
-            return answer(504, false);
-        drop_upstream();
-        return close();
+    case Phase::Exchange: return response_begun_ || answering_ ? close() : answer(504, false);
     }
 }
 
@@ -236,11 +230,9 @@ void HttpConnection::on_request_timeout()
 {
     if (phase_ != Phase::Connecting && phase_ != Phase::Exchange)
         return;
-    if (response_begun_) {
-        drop_upstream();
+    if (response_begun_)
         return close();
-    }
-    answer(504, keep_client_ && request_body_.done() && !recv_.pending());
+    answer(504, keep_client_);
 }
 
 void HttpConnection::close()

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "agent/proxy/http1.h"
 #include "agent/proxy/input.h"
@@ -44,7 +45,11 @@ public:
     ~HttpConnection() override { worker_->loop().close(std::move(fd_)); }
     void start();
     void close() override;
-    [[nodiscard]] bool quiet() const override { return !recv_.pending() && !send_.pending(); }
+    [[nodiscard]] bool quiet() const override
+    {
+        const bool is_sending = upstream_ != nullptr && upstream_->sending();
+        return !recv_.pending() && !send_.pending() && orphan_sends_ == 0 && !is_sending;
+    }
     void drain() override;
 
 private:
@@ -57,6 +62,14 @@ private:
     void on_upstream_connected(int result) override;
     void on_upstream_data(int result, Buffer buffer) override;
     void on_upstream_sent(int result) override;
+    void on_orphan_sent() override { --orphan_sends_; }
+
+    // Every byte of the request was taken off `client_in_`, and nothing still points into it: what follows there is the
+    // next request. Only then may the connection be kept.
+    [[nodiscard]] bool request_consumed() const
+    {
+        return request_body_.done() && request_piece_.used == 0 && orphan_sends_ == 0 && !recv_.pending();
+    }
 
     void read_head();
     void begin_request(const plan::HttpRule& rule);
@@ -72,7 +85,7 @@ private:
     void send_response_piece();
     void finish_exchange();
     void become_tunnel();
-    void answer(int status, bool keep);  // our own response, without a backend
+    void answer(int status, bool keep);  // our own response; kept only when the request is consumed, too
     void drop_upstream();
     void next_request();
     void arm(std::uint32_t ms) { worker_->loop().arm(timer_, ms); }
@@ -98,15 +111,20 @@ private:
     std::string request_head_;   // as sent to the backend; kept for a retry
     std::string response_head_;  // as sent to the client, or our own whole answer
     std::string method_;
-    unsigned attempts_ = 0;
-    bool request_ended_ = false;   // the backend has all of it
-    bool body_started_ = false;    // bytes of the body were sent: no retry any more
-    bool response_begun_ = false;  // bytes of the head went to the client
+    std::vector<SocketAddress> tried_;  // endpoints that did not answer this request
+    unsigned orphan_sends_ = 0;         // sends of discarded upstreams that still point at our bytes
+    bool request_ended_ = false;        // the backend has all of it
+    bool body_started_ = false;         // bytes of the body were sent: no retry any more
+    bool response_begun_ = false;       // bytes of the head went to the client
     bool response_ended_ = false;
     bool keep_client_ = true;
     bool keep_upstream_ = true;
-    bool answering_ = false;  // an answer of our own is being sent
-    bool interim_ = false;    // a 100 is being sent
+    bool answering_ = false;       // an answer of our own is being sent
+    bool continue_due_ = false;    // the client waits for a 100 before it sends its body
+    bool request_broken_ = false;  // the backend takes no more of the request; its answer may be there
+    bool upstream_ended_ = false;  // it has sent all that it will
+    bool tunnel_due_ = false;      // a 101 came before the request's send was reported
+    bool interim_ = false;         // a 100 is being sent
     bool wants_upgrade_ = false;
 
     BoundCompletion<HttpConnection> recv_{*this, &HttpConnection::on_recv};

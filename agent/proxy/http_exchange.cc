@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The backend's half of HttpConnection: connecting, sending the request, and streaming the response back.
 #include <algorithm>
+#include <utility>
 
 #include "agent/proxy/balancer.h"
 #include "agent/proxy/http_connection.h"
@@ -23,12 +24,13 @@ bool is_idempotent(std::string_view method)
 
 void HttpConnection::connect(bool fresh)
 {
-    ++attempts_;
     phase_ = Phase::Connecting;
     upstream_in_.clear();
-    upstream_ = worker_->upstreams().acquire(pick_endpoint(*backend_, *worker_), *this, fresh);
+    request_piece_ = {};
+    request_broken_ = upstream_ended_ = false;
+    upstream_ = worker_->upstreams().acquire(pick_endpoint(*backend_, *worker_, tried_), *this, fresh);
     if (upstream_ == nullptr)
-        return answer(503, keep_client_ && request_body_.done());
+        return answer(503, keep_client_);
     if (upstream_->reused)
         send_request_head();
 }
@@ -37,21 +39,21 @@ void HttpConnection::on_upstream_connected(int result)
 {
     if (result == 0)
         return send_request_head();
+    tried_.push_back(upstream_->endpoint);
     drop_upstream();
-    if (attempts_ < kConnectAttempts)
+    if (tried_.size() < kConnectAttempts)
         return connect(true);
-    answer(503, keep_client_ && request_body_.done());
+    answer(503, keep_client_);
 }
 
 void HttpConnection::send_request_head()
 {
     phase_ = Phase::Exchange;
     arm(worker_->limits().stream_idle_timeout_ms);
-    request_piece_ = {};
     const iovec span{request_head_.data(), request_head_.size()};
     upstream_->send({&span, 1});
     upstream_->recv();
-    if (request_.expect_continue && !request_body_.done() && client_in_.empty() && attempts_ == 1) {
+    if (std::exchange(continue_due_, false) && !request_body_.done() && client_in_.empty()) {
         interim_ = true;
         const iovec line{const_cast<char*>(kContinue.data()), kContinue.size()};
         worker_->loop().send(fd_.get(), {&line, 1}, send_);
@@ -60,27 +62,28 @@ void HttpConnection::send_request_head()
 
 void HttpConnection::on_upstream_sent(int result)
 {
-    if (result < 0)
-        return upstream_failed();
+    if (result < 0) {
+        request_broken_ = true;  // the receive tells whether there is an answer all the same
+        return;
+    }
     if (counters_ != nullptr)
         count(counters_->bytes_in, static_cast<std::uint64_t>(result));
     arm(worker_->limits().stream_idle_timeout_ms);
     client_in_.consume(request_piece_.used);
     request_piece_ = {};
+    if (tunnel_due_)
+        return become_tunnel();
     pump_request();
 }
 
 void HttpConnection::pump_request()
 {
-    if (upstream_ == nullptr || request_ended_ || upstream_->sending() || answering_)
+    if (upstream_ == nullptr || request_ended_ || upstream_->sending() || answering_ || request_broken_)
         return;
     // Bytes that carry no body data (chunk framing) are used up without a send.
     for (;;) {
-        if (!request_body_.next(client_in_.view(), request_piece_)) {
-            if (response_begun_)
-                return close();
-            return answer(400, false);
-        }
+        if (!request_body_.next(client_in_.view(), request_piece_))
+            return response_begun_ ? close() : answer(400, false);
         if (request_piece_.count != 0 || request_piece_.used == 0)
             break;
         client_in_.consume(request_piece_.used);
@@ -105,7 +108,7 @@ void HttpConnection::upstream_failed()
         return connect(true);
     if (response_begun_)
         return close();
-    answer(502, keep_client_ && request_body_.done() && !recv_.pending());
+    answer(502, keep_client_);
 }
 
 void HttpConnection::on_upstream_data(int result, Buffer buffer)
@@ -114,10 +117,9 @@ void HttpConnection::on_upstream_data(int result, Buffer buffer)
         return upstream_failed();
     arm(worker_->limits().stream_idle_timeout_ms);
     if (result == 0) {
+        upstream_ended_ = true;
         keep_upstream_ = false;
-        if (!response_begun_ || !response_body_.end_of_input(response_piece_))
-            return upstream_failed();
-        return send_response_piece();
+        return response_begun_ ? pump_response() : upstream_failed();
     }
     upstream_in_.append(std::move(buffer));
     if (response_begun_)
@@ -139,8 +141,7 @@ void HttpConnection::read_response_head()
         }
         const bool is_switch = response_.status == 101;
         if (parsed.status == http1::Status::Invalid || (is_switch && !wants_upgrade_)) {
-            drop_upstream();
-            return answer(502, keep_client_ && request_body_.done() && !recv_.pending());
+            return answer(502, keep_client_);
         }
         if (is_switch || response_.status >= 200)
             return begin_response(parsed.head_bytes);
@@ -175,14 +176,15 @@ void HttpConnection::pump_response()
     if (send_.pending() || upstream_ == nullptr)
         return;
     for (;;) {
-        if (!response_body_.next(upstream_in_.view(), response_piece_)) {
-            drop_upstream();
+        if (!response_body_.next(upstream_in_.view(), response_piece_))
             return close();
-        }
         if (response_piece_.count != 0 || response_piece_.used == 0)
             break;
         upstream_in_.consume(response_piece_.used);
     }
+    const bool is_out_of_data = response_piece_.count == 0 && !response_body_.done();
+    if (is_out_of_data && upstream_ended_ && !response_body_.end_of_input(response_piece_))
+        return close();
     send_response_piece();
 }
 
@@ -204,22 +206,23 @@ void HttpConnection::send_response_piece()
 void HttpConnection::finish_exchange()
 {
     response_ended_ = true;
-    const bool request_done = request_ended_ || (request_body_.done() && !upstream_->sending());
-    if (keep_upstream_ && request_done && upstream_in_.empty() && !upstream_->sending()) {
+    if (keep_upstream_ && request_consumed() && upstream_in_.empty() && !upstream_->sending()) {
         worker_->upstreams().release(*upstream_);
         upstream_ = nullptr;
     } else {
         drop_upstream();
     }
     upstream_in_.clear();
-    if (!request_done)
-        keep_client_ = false;
     response_begun_ = false;
     next_request();
 }
 
 void HttpConnection::become_tunnel()
 {
+    if (upstream_->sending()) {
+        tunnel_due_ = true;
+        return;
+    }
     std::string to_client = response_head_;
     to_client += upstream_in_.view();
     std::string to_backend(client_in_.view());
@@ -241,6 +244,8 @@ void HttpConnection::drop_upstream()
 {
     if (upstream_ == nullptr)
         return;
+    if (upstream_->sending())
+        ++orphan_sends_;
     worker_->upstreams().discard(*upstream_);
     upstream_ = nullptr;
 }

@@ -57,6 +57,8 @@ void HttpConnection::write_request_head(std::string_view canonical)
 {
     const std::span<const http1::Header> headers(request_.headers, request_.header_count);
     const bool names_fields = has_connection_field(headers);
+    // An upgrade with a body is forwarded as the plain request that it is too: a tunnel could begin amid the body.
+    wants_upgrade_ = request_.upgrade && request_.framing == http1::Framing::None;
     std::string& head = request_head_;
     head.assign(request_.method);
     head += ' ';
@@ -82,7 +84,7 @@ void HttpConnection::write_request_head(std::string_view canonical)
         add_field(head, "Content-Length", std::to_string(request_.content_length));
     else if (request_.framing == http1::Framing::Chunked)
         add_field(head, "Transfer-Encoding", "chunked");
-    if (request_.upgrade) {
+    if (wants_upgrade_) {
         add_field(head, "Connection", "upgrade");
         add_field(head, "Upgrade", upgrade_of(headers));
     }
@@ -101,7 +103,8 @@ void HttpConnection::write_response_head(bool chunk_out)
     for (const http1::Header& header : headers) {
         const bool is_length = http1::equals_ignoring_case(header.name, "content-length");
         if (http1::is_hop_by_hop(header.name) || http1::equals_ignoring_case(header.name, "transfer-encoding") ||
-            (is_length && has_body) || (names_fields && http1::connection_names(headers, header.name)))
+            (is_length && (has_body || response_.status == 204)) ||
+            (names_fields && http1::connection_names(headers, header.name)))
             continue;
         add_field(head, header.name, header.value);
     }

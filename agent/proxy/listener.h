@@ -15,6 +15,7 @@ public:
     virtual void start() = 0;
     virtual void close() = 0;
     [[nodiscard]] virtual bool quiet() const = 0;
+    virtual void bury() {}  // after each turn: frees what has ended
 
 protected:
     Listener() = default;

@@ -58,7 +58,7 @@ void Tunnel::connect()
     const plan::Backend* backend = pick_backend(listener_->backends, *worker_);
     if (backend == nullptr || !backend->valid || backend->endpoints.empty())
         return refuse();
-    const SocketAddress& endpoint = pick_endpoint(*backend, *worker_);
+    const SocketAddress& endpoint = pick_endpoint(*backend, *worker_, tried_);
     backend_.reset(
         ::socket(endpoint.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!backend_.valid())
@@ -66,7 +66,7 @@ void Tunnel::connect()
     const int on = 1;
     setsockopt(backend_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(client_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ++attempts_;
+    tried_.push_back(endpoint);
     worker_->loop().arm(timer_, worker_->limits().connect_timeout_ms);
     worker_->loop().connect(backend_.get(), endpoint, connect_);
 }
@@ -87,7 +87,7 @@ void Tunnel::on_connected(int result, Buffer)
     if (result == 0)
         return start();
     worker_->loop().close(std::move(backend_));
-    if (attempts_ < kConnectAttempts)
+    if (tried_.size() < kConnectAttempts)
         return connect();
     refuse();
 }

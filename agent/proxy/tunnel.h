@@ -64,7 +64,7 @@ private:
     UniqueFd backend_;
     Direction up_;
     Direction down_;
-    unsigned attempts_ = 0;
+    std::vector<SocketAddress> tried_;  // endpoints that did not answer
     bool closing_ = false;
     BoundCompletion<Tunnel> connect_{*this, &Tunnel::on_connected};
     BoundCompletion<Tunnel> client_recv_{*this, &Tunnel::on_client_data};

@@ -48,7 +48,14 @@ UdpListener::UdpListener(Worker& worker, UniqueFd fd, const SocketAddress& local
 {
 }
 
-UdpListener::~UdpListener() { worker_->loop().close(std::move(fd_)); }
+UdpListener::~UdpListener()
+{
+    for (auto& [key, flow] : flows_)
+        worker_->loop().close(std::move(flow->fd));
+    for (auto& flow : ended_)
+        worker_->loop().close(std::move(flow->fd));
+    worker_->loop().close(std::move(fd_));
+}
 
 void UdpListener::start() { worker_->loop().wait_readable(fd_.get(), readable_); }
 
@@ -71,7 +78,6 @@ void UdpListener::on_readable(int result, Buffer)
         return;
     for (int i = 0; i < kDatagramsPerTurn && receive_one(); ++i) {
     }
-    bury();
     start();
 }
 

@@ -18,6 +18,7 @@ public:
     void start() override;
     void close() override;
     [[nodiscard]] bool quiet() const override;
+    void bury() override;
 
 private:
     struct Flow;
@@ -29,7 +30,6 @@ private:
     Flow* open_flow(const FlowKey& key, const plan::L4Listener& listener);
     void reply(const Flow& flow, const char* data, std::size_t size);
     void end_flow(Flow& flow);
-    void bury();
 
     Worker* worker_;
     UniqueFd fd_;

@@ -25,7 +25,11 @@ void Upstream::recv()
         worker_->loop().recv(fd.get(), recv_);
 }
 
-void Upstream::send(std::span<const iovec> spans) { worker_->loop().send(fd.get(), spans, send_); }
+void Upstream::send(std::span<const iovec> spans)
+{
+    sender = user;
+    worker_->loop().send(fd.get(), spans, send_);
+}
 
 void Upstream::on_connect(int result, Buffer)
 {
@@ -44,8 +48,11 @@ void Upstream::on_recv(int result, Buffer buffer)
 
 void Upstream::on_send(int result, Buffer)
 {
+    UpstreamUser* from = std::exchange(sender, nullptr);
     if (user != nullptr)
         user->on_upstream_sent(result);
+    else if (from != nullptr)
+        from->on_orphan_sent();
 }
 
 void Upstream::on_timeout()
@@ -65,6 +72,7 @@ Upstream* UpstreamPool::acquire(const SocketAddress& endpoint, UpstreamUser& use
     if (!fresh && !pooled.idle.empty()) {
         Upstream* upstream = pooled.idle.back();
         pooled.idle.pop_back();
+        --idle_;
         worker_->loop().disarm(upstream->timer_);
         upstream->user = &user;
         upstream->reused = true;
@@ -88,11 +96,13 @@ Upstream* UpstreamPool::acquire(const SocketAddress& endpoint, UpstreamUser& use
 void UpstreamPool::release(Upstream& upstream)
 {
     Endpoint& pooled = endpoints_[upstream.endpoint];
-    if (pooled.idle.size() >= worker_->limits().pooled_per_endpoint_max || worker_->draining())
+    if (pooled.idle.size() >= worker_->limits().pooled_per_endpoint_max ||
+        idle_ >= worker_->limits().pooled_per_worker_max || worker_->draining())
         return discard(upstream);
     --pooled.in_flight;
     upstream.user = nullptr;
     pooled.idle.push_back(&upstream);
+    ++idle_;
     upstream.recv();
     worker_->loop().arm(upstream.timer_, worker_->limits().upstream_idle_timeout_ms);
 }
@@ -115,7 +125,7 @@ void UpstreamPool::on_idle_event(Upstream& upstream)
 {
     if (std::ranges::find(ending_, &upstream) != ending_.end())
         return;
-    std::erase(endpoints_[upstream.endpoint].idle, &upstream);
+    idle_ -= std::erase(endpoints_[upstream.endpoint].idle, &upstream);
     discard(upstream);
 }
 

@@ -21,6 +21,8 @@ public:
     virtual void on_upstream_connected(int result) = 0;
     virtual void on_upstream_data(int result, Buffer buffer) = 0;
     virtual void on_upstream_sent(int result) = 0;
+    // A send whose connection was discarded is over: the bytes it was given need not stay any more.
+    virtual void on_orphan_sent() = 0;
 
 protected:
     ~UpstreamUser() = default;
@@ -36,8 +38,9 @@ public:
     [[nodiscard]] bool quiet() const { return !recv_.pending() && !send_.pending() && !connect_.pending(); }
 
     const SocketAddress endpoint;
-    UpstreamUser* user = nullptr;  // none: idle in the pool, or ending
-    bool reused = false;           // has served a request before
+    UpstreamUser* user = nullptr;    // none: idle in the pool, or ending
+    UpstreamUser* sender = nullptr;  // whose bytes the send under way points at, also after a discard
+    bool reused = false;             // has served a request before
     UniqueFd fd;
 
 private:
@@ -79,6 +82,7 @@ private:
     std::map<SocketAddress, Endpoint> endpoints_;
     std::map<Upstream*, std::unique_ptr<Upstream>> all_;
     std::vector<Upstream*> ending_;
+    std::size_t idle_ = 0;  // of all endpoints
     friend class Upstream;
     void on_idle_event(Upstream& upstream);
 };

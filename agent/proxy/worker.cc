@@ -171,6 +171,8 @@ void Worker::retire(Connection& connection)
 
 void Worker::bury()
 {
+    for (const auto& [key, listener] : listeners_)
+        listener->bury();
     retired_.remove_if([](const auto& connection) { return connection->quiet(); });
     retired_listeners_.remove_if([](const auto& listener) { return listener->quiet(); });
     upstreams_->bury();

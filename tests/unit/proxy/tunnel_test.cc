@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// TCP relayed by a real proxy.
+#include "tests/harness/proxy_fixture.h"
+
+namespace sluice::test {
+namespace {
+
+using Tunnel = ProxyTest;
+
+TEST_P(Tunnel, AHalfCloseIsPassedOnAndTheAnswerStillComes)
+{
+    Acceptor backend_socket;
+    Peer client = Peer::connect(serve_tcp({backend({at(backend_socket.port())})}));
+    client.send("question");
+    client.half_close();
+    Peer upstream = backend_socket.accept();
+    EXPECT_EQ(upstream.read_all(), "question");
+    upstream.send("answer");
+    upstream.close();
+    EXPECT_EQ(client.read_all(), "answer");
+}
+
+TEST_P(Tunnel, ARefusedShareIsReset)
+{
+    Peer client = Peer::connect(serve_tcp({backend({}, false)}));
+    ASSERT_TRUE(readable(client.fd()));
+    char byte = 0;
+    EXPECT_EQ(::recv(client.fd(), &byte, 1, 0), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+}
+
+TEST_P(Tunnel, ADeadEndpointOfTwoIsNeverSeenByAClient)
+{
+    Acceptor alive;
+    const std::uint16_t port = serve_tcp({backend({at(alive.port()), at(free_port())})});
+    for (int i = 0; i < 60; ++i) {
+        Peer client = Peer::connect(port);
+        Peer upstream = alive.accept();
+        ASSERT_NE(upstream.fd(), -1) << "connection " << i;
+    }
+}
+
+TEST_P(Tunnel, ASlowReaderGetsEveryByte)
+{
+    Acceptor backend_socket;
+    Peer client = Peer::connect(serve_tcp({backend({at(backend_socket.port())})}));
+    Peer upstream = backend_socket.accept();
+    const std::string text(4'000'000, 'x');
+    std::size_t sent = 0, received = 0;
+    char part[4'096];
+    const std::uint64_t deadline = monotonic_ms() + 10'000;
+    while (received < text.size() && monotonic_ms() < deadline) {
+        const ssize_t count =
+            ::send(upstream.fd(), text.data() + sent, text.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += count > 0 ? static_cast<std::size_t>(count) : 0;
+        const ssize_t got = readable(client.fd(), 5) ? ::recv(client.fd(), part, sizeof part, 0) : 0;
+        received += got > 0 ? static_cast<std::size_t>(got) : 0;
+    }
+    EXPECT_EQ(received, text.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(Io, Tunnel, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
+
+}  // namespace
+}  // namespace sluice::test
