@@ -22,8 +22,9 @@ both_sides() {
         expect "$result" '.failed == 0 and .names.b1 > 150 and .names.remote > 150' "$protocol to $1"
         expect "$result" ".clients == {\"$2\": .names.b1, \"$node\": .names.remote}" "$protocol to $1: who is seen"
     done
-    # Known gap (docs/limits.md): by XDP_TX on a veth a bulk transfer loses packets and crawls.
-    [ "$variant" = xdp ] || expect "$(client download --to "$1:7001" --bytes 100000000)" '.failed == 0' "download from afar by $1"
+    # In time too: packets lost or spoilt on the way make a transfer crawl, not fail.
+    result=$(in_ns client timeout -s KILL 30 "$test_client" download --to "$1:7001" --bytes 200000000 || true)
+    expect "$result" '.failed == 0 and .max_ms < 20000' "download from afar by $1"
 }
 both_families both_sides
 stop_sluice
