@@ -13,6 +13,7 @@ json to_value(const model::GatewayAddress& value);
 json to_value(const model::Condition& value);
 json to_value(const model::ListenerStatus& value);
 json to_value(const model::RouteParentStatus& value);
+json to_value(const model::PolicyAncestorStatus& value);
 json to_value(const model::ObjectStatus& value);
 json to_value(const plan::Backend& value);
 json to_value(const ListenerReport& value);
@@ -65,6 +66,11 @@ json to_value(const model::RouteParentStatus& parent)
     return {{"parentRef", to_value(parent.parent)}, {"conditions", to_list(parent.conditions)}};
 }
 
+json to_value(const model::PolicyAncestorStatus& ancestor)
+{
+    return {{"ancestorRef", to_value(ancestor.ancestor)}, {"conditions", to_list(ancestor.conditions)}};
+}
+
 json to_value(const model::ObjectStatus& object)
 {
     json value{{"kind", object.key.kind}, {"namespace", object.key.ns}, {"name", object.key.name}};
@@ -76,6 +82,8 @@ json to_value(const model::ObjectStatus& object)
         value["listeners"] = to_list(object.listeners);
     if (!object.parents.empty())
         value["parents"] = to_list(object.parents);
+    if (!object.ancestors.empty())
+        value["ancestors"] = to_list(object.ancestors);
     return value;
 }
 

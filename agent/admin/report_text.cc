@@ -77,6 +77,11 @@ void print_object(Out out, const json& object)
                        ref.value("sectionName", ""));
         print_conditions(out, parent.at("conditions"), "      ");
     }
+    for (const json& ancestor : object.value("ancestors", json::array())) {
+        const json& ref = ancestor.at("ancestorRef");
+        fmt::format_to(out, "    ancestor {}/{}\n", ref.value("namespace", ""), ref.at("name").get<std::string>());
+        print_conditions(out, ancestor.at("conditions"), "      ");
+    }
 }
 
 std::string render(const json& report)

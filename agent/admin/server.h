@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin endpoint: GET /status (JSON), /metrics (Prometheus), /healthz and /readyz, over a unix socket or TCP, and
-// the client that `sluice status` is. Read-only. Owns one listening thread and two workers; the report is made by
-// a callback that must be safe to call from them.
+// the client that `sluice status` is. Read-only. Owns one thread, which serves all connections; the report is made by
+// a callback that must be safe to call from it.
 #pragma once
 
 #include <functional>
@@ -25,8 +25,9 @@ public:
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
+    struct State;  // the implementation's
+
 private:
-    struct State;
     explicit Server(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

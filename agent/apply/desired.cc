@@ -105,10 +105,17 @@ Desired make_desired(const plan::Plan& plan, const std::vector<IpAddress>& node_
         for (const bool v4 : {true, false})
             add_listener(listener, addresses, v4, resolve, desired);
     }
-    for (const plan::HttpPort& port : plan.http) {
-        for (const IpAddress& address : expand(port.addresses, node_addresses))
-            desired.proxied.push_back({{address, port.port}, IPPROTO_TCP});
-    }
+    const auto steer = [&](const std::vector<IpAddress>& addresses, std::uint16_t port) {
+        for (const IpAddress& address : expand(addresses, node_addresses)) {
+            const ListenerKey proxied{{address, port}, IPPROTO_TCP};
+            if (std::ranges::find(desired.proxied, proxied) == desired.proxied.end())
+                desired.proxied.push_back(proxied);
+        }
+    };
+    for (const plan::HttpPort& port : plan.http)
+        steer(port.addresses, port.port);
+    for (const plan::TlsPort& port : plan.tls)
+        steer(port.addresses, port.port);
     return desired;
 }
 

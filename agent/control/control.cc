@@ -18,6 +18,14 @@
 namespace sluice::control {
 namespace {
 
+void add_backends(admin::ListenerReport& report, const std::vector<plan::Backend>& backends)
+{
+    for (const plan::Backend& backend : backends) {
+        if (std::ranges::find(report.backends, backend) == report.backends.end())
+            report.backends.push_back(backend);
+    }
+}
+
 constexpr std::uint64_t kDebounceMs = 5;
 constexpr std::uint64_t kRetryMs = 1'000;     // something could not be applied or bound
 constexpr std::uint64_t kCollectMs = 10'000;  // draining backends
@@ -90,7 +98,10 @@ struct Control::State {
     void stop();
     admin::Report report() const;
     admin::ListenerReport report_l4(const plan::L4Listener& listener) const;
+    admin::ListenerReport report_proxied(const std::string& name, const char* protocol,
+                                         const std::vector<IpAddress>& addresses, std::uint16_t port) const;
     void add_http_reports(const plan::HttpPort& port, std::vector<admin::ListenerReport>& out) const;
+    void add_tls_reports(const plan::TlsPort& port, std::vector<admin::ListenerReport>& out) const;
 };
 
 Result<void> Control::State::open_kernel()
@@ -227,7 +238,8 @@ Result<void> Control::State::reconcile()
     auto corrected = wanted->statuses;
     correct_statuses(corrected, found);
     log_changes(corrected, snapshot.problems);
-    if (!ready || wanted->addresses != plan->addresses || wanted->l4 != plan->l4 || wanted->http != plan->http)
+    if (!ready || wanted->addresses != plan->addresses || wanted->l4 != plan->l4 || wanted->http != plan->http ||
+        wanted->tls != plan->tls)
         ++generation;
     plan = std::move(wanted);
     statuses = std::move(corrected);
@@ -297,25 +309,41 @@ admin::ListenerReport Control::State::report_l4(const plan::L4Listener& listener
     return out;
 }
 
+admin::ListenerReport Control::State::report_proxied(const std::string& name, const char* protocol,
+                                                     const std::vector<IpAddress>& on, std::uint16_t port) const
+{
+    admin::ListenerReport report;
+    report.name = name;
+    for (const IpAddress& address : on)
+        report.addresses.push_back(address.to_string());
+    report.port = port;
+    report.protocol = protocol;
+    report.path = "proxy";
+    if (const auto problem = serving.listeners.find(name); problem != serving.listeners.end())
+        report.problem = problem->second;
+    return report;
+}
+
 void Control::State::add_http_reports(const plan::HttpPort& port, std::vector<admin::ListenerReport>& out) const
 {
     for (const plan::HttpListener& listener : port.listeners) {
-        admin::ListenerReport report;
-        report.name = listener.name;
-        for (const IpAddress& address : port.addresses)
-            report.addresses.push_back(address.to_string());
-        report.port = port.port;
-        report.protocol = "HTTP";
-        report.path = "proxy";
-        if (const auto problem = serving.listeners.find(listener.name); problem != serving.listeners.end())
-            report.problem = problem->second;
-        for (const plan::HttpRule& rule : listener.rules) {
-            for (const plan::Backend& backend : rule.backends) {
-                if (std::ranges::find(report.backends, backend) == report.backends.end())
-                    report.backends.push_back(backend);
-            }
-        }
+        auto report = report_proxied(listener.name, listener.tls ? "HTTPS" : "HTTP", port.addresses, port.port);
+        for (const plan::HttpRule& rule : listener.rules)
+            add_backends(report, rule.backends);
         out.push_back(std::move(report));
+    }
+}
+
+// A TLS listener has one entry for each of its hosts in the plan, and one report.
+void Control::State::add_tls_reports(const plan::TlsPort& port, std::vector<admin::ListenerReport>& out) const
+{
+    const std::size_t first = out.size();
+    for (const plan::TlsHost& host : port.hosts) {
+        auto report = std::find_if(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
+                                   [&](const admin::ListenerReport& each) { return each.name == host.listener; });
+        if (report == out.end())
+            report = out.insert(out.end(), report_proxied(host.listener, "TLS", port.addresses, port.port));
+        add_backends(*report, host.backends);
     }
 }
 
@@ -339,6 +367,8 @@ admin::Report Control::State::report() const
         report.listeners.push_back(report_l4(listener));
     for (const plan::HttpPort& port : plan->http)
         add_http_reports(port, report.listeners);
+    for (const plan::TlsPort& port : plan->tls)
+        add_tls_reports(port, report.listeners);
     for (const proxy::ListenerStats& stats : proxy->stats()) {
         const auto listener = std::ranges::find(report.listeners, stats.listener, &admin::ListenerReport::name);
         if (listener == report.listeners.end())
@@ -348,7 +378,7 @@ admin::Report Control::State::report() const
         counters["bytes_in"] += stats.bytes_in;
         counters["bytes_out"] += stats.bytes_out;
         counters["refused"] += stats.refused;
-        if (listener->protocol != "HTTP")
+        if (!listener->protocol.starts_with("HTTP"))
             continue;
         counters["requests"] += stats.requests;
         counters["aborted"] += stats.responses[0];

@@ -62,6 +62,10 @@ Flat flatten(const std::vector<model::ObjectStatus>& statuses)
             flatten(fmt::format("{} parent {}/{} {}", subject, parent.parent.ns.value_or(""), parent.parent.name,
                                 parent.parent.section_name.value_or("")),
                     parent.conditions, flat);
+        for (const model::PolicyAncestorStatus& ancestor : status.ancestors)
+            flatten(
+                fmt::format("{} ancestor {}/{}", subject, ancestor.ancestor.ns.value_or(""), ancestor.ancestor.name),
+                ancestor.conditions, flat);
     }
     return flat;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The core kinds that routes lean on: Namespace, Service, EndpointSlice, and ReferenceGrant.
+// The core kinds that Gateways and routes lean on: Namespace, Service, EndpointSlice, Secret, ConfigMap, and
+// ReferenceGrant.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +53,20 @@ struct EndpointSlice {
     std::string address_type;  // IPv4, IPv6 or FQDN (ignored)
     std::vector<EndpointPort> ports;
     std::vector<Endpoint> endpoints;
+};
+
+// What of a Secret is used: a certificate chain and its key, in PEM as far as anyone knows. Never printed.
+struct Secret {
+    static constexpr const char* kKind = "Secret";
+    ObjectMeta meta;                     // without annotations: kubectl keeps a copy of the data there
+    std::optional<std::string> tls_crt;  // both present in a Secret of type kubernetes.io/tls
+    std::optional<std::string> tls_key;
+};
+
+struct ConfigMap {
+    static constexpr const char* kKind = "ConfigMap";
+    ObjectMeta meta;
+    std::optional<std::string> ca_crt;
 };
 
 struct ReferenceGrant {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,13 +32,19 @@ struct AllowedRoutes {
     std::vector<RouteGroupKind> kinds;  // empty: those of the protocol
 };
 
+struct ListenerTls {
+    enum class Mode { Terminate, Passthrough };
+    Mode mode = Mode::Terminate;
+    std::vector<ObjectReference> certificate_refs;
+};
+
 struct Listener {
     std::string name;
     std::string hostname;  // empty: every host; may begin with "*."
     std::uint16_t port = 0;
     std::string protocol;  // as written: HTTP, HTTPS, TLS, TCP, UDP or a domain-prefixed one
     AllowedRoutes allowed_routes;
-    bool has_tls = false;
+    std::optional<ListenerTls> tls;
 };
 
 struct GatewayAddress {
@@ -46,12 +53,27 @@ struct GatewayAddress {
     bool operator==(const GatewayAddress&) const = default;
 };
 
+// Whether and how clients of HTTPS listeners show a certificate (spec.tls.frontend, TLSConfig.validation).
+struct ClientValidation {
+    enum class Mode { AllowValidOnly, AllowInsecureFallback };
+    Mode mode = Mode::AllowValidOnly;
+    std::vector<ObjectReference> ca_refs;  // never empty
+};
+
+struct GatewayTls {
+    std::optional<ClientValidation> client_validation;  // frontend.default
+    // frontend.perPort, in place of the default; none for a port: its clients show no certificate.
+    std::map<std::uint16_t, std::optional<ClientValidation>> client_validation_of_port;
+    std::optional<ObjectReference> backend_certificate_ref;  // backend.clientCertificateRef
+};
+
 struct Gateway {
     static constexpr const char* kKind = "Gateway";
     ObjectMeta meta;
     std::string gateway_class_name;
     std::vector<Listener> listeners;
     std::vector<GatewayAddress> addresses;
+    GatewayTls tls;
     bool has_parameters_ref = false;  // spec.infrastructure.parametersRef
 };
 

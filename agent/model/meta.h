@@ -62,6 +62,14 @@ struct ParentReference {
     bool operator==(const ParentReference&) const = default;
 };
 
+// A reference to a Secret or ConfigMap, as one would be good; what it may name depends on the field.
+struct ObjectReference {
+    std::string group;  // "" is core
+    std::string kind = "Secret";
+    std::optional<std::string> ns;  // none: the namespace of the object that refers
+    std::string name;
+};
+
 struct BackendRef {
     std::string group;  // "" is core
     std::string kind = "Service";

@@ -6,6 +6,7 @@
 
 #include "agent/model/core.h"
 #include "agent/model/gateway.h"
+#include "agent/model/policy.h"
 #include "agent/model/route.h"
 
 namespace sluice::model {
@@ -15,12 +16,17 @@ struct Objects {
     std::vector<GatewayClass> gateway_classes;
     std::vector<Gateway> gateways;
     std::vector<HttpRoute> http_routes;
+    std::vector<GrpcRoute> grpc_routes;
+    std::vector<TlsRoute> tls_routes;
     std::vector<TcpRoute> tcp_routes;
     std::vector<UdpRoute> udp_routes;
+    std::vector<BackendTlsPolicy> backend_tls_policies;
     std::vector<ReferenceGrant> reference_grants;
     std::vector<Namespace> namespaces;
     std::vector<Service> services;
     std::vector<EndpointSlice> endpoint_slices;
+    std::vector<Secret> secrets;
+    std::vector<ConfigMap> config_maps;
 };
 
 }  // namespace sluice::model

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTPRoute, TCPRoute and UDPRoute as plain values, the API's defaults already applied.
+// HTTPRoute, GRPCRoute, TLSRoute, TCPRoute and UDPRoute as plain values, the API's defaults already applied.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,32 @@ struct HttpRoute : RouteCommon {
     std::vector<HttpRouteRule> rules;  // never empty: the decoder adds the default rule
 };
 
-// TCPRoute and UDPRoute have the same shape: one rule of backends.
+struct GrpcMethodMatch {
+    ValueMatchType type = ValueMatchType::Exact;
+    std::string service;  // empty: every one
+    std::string method;   // empty: every one
+    bool operator==(const GrpcMethodMatch&) const = default;
+};
+
+struct GrpcMatch {
+    GrpcMethodMatch method;
+    std::vector<ValueMatch> headers;
+};
+
+struct GrpcRouteRule {
+    std::string name;
+    std::vector<GrpcMatch> matches;    // never empty: the decoder adds the default match, every request
+    std::vector<std::string> filters;  // types of the filters present
+    std::vector<BackendRef> backend_refs;
+};
+
+struct GrpcRoute : RouteCommon {
+    static constexpr const char* kKind = "GRPCRoute";
+    std::vector<std::string> hostnames;
+    std::vector<GrpcRouteRule> rules;  // never empty: the decoder adds the default rule
+};
+
+// TCPRoute, UDPRoute and TLSRoute have one rule of backends.
 struct L4Route : RouteCommon {
     std::string rule_name;
     std::vector<BackendRef> backend_refs;
@@ -67,6 +92,11 @@ struct TcpRoute : L4Route {
 
 struct UdpRoute : L4Route {
     static constexpr const char* kKind = "UDPRoute";
+};
+
+struct TlsRoute : L4Route {
+    static constexpr const char* kKind = "TLSRoute";
+    std::vector<std::string> hostnames;  // of the ClientHello's server name
 };
 
 }  // namespace sluice::model

@@ -12,7 +12,7 @@
 namespace sluice::model {
 
 struct Condition {
-    std::string type;  // Accepted, Programmed, ResolvedRefs, Conflicted
+    std::string type;  // Accepted, Programmed, ResolvedRefs, Conflicted, InsecureFrontendValidationMode
     bool status = false;
     std::string reason;   // the API's CamelCase reason
     std::string message;  // names the object and field at fault, and what is accepted
@@ -31,13 +31,19 @@ struct RouteParentStatus {
     std::vector<Condition> conditions;
 };
 
+struct PolicyAncestorStatus {
+    ParentReference ancestor;  // a Gateway, the namespace filled in
+    std::vector<Condition> conditions;
+};
+
 // One object's status; which of the lists is in use depends on its kind.
 struct ObjectStatus {
     ObjectKey key;
-    std::vector<Condition> conditions;       // GatewayClass, Gateway
-    std::vector<GatewayAddress> addresses;   // Gateway
-    std::vector<ListenerStatus> listeners;   // Gateway
-    std::vector<RouteParentStatus> parents;  // routes
+    std::vector<Condition> conditions;            // GatewayClass, Gateway
+    std::vector<GatewayAddress> addresses;        // Gateway
+    std::vector<ListenerStatus> listeners;        // Gateway
+    std::vector<RouteParentStatus> parents;       // routes
+    std::vector<PolicyAncestorStatus> ancestors;  // policies
 };
 
 }  // namespace sluice::model

@@ -71,14 +71,20 @@ struct Progress {
     bool kind = false;
     bool ns = false;
     bool hostname = false;
+    bool unclaimed = false;
 };
 
 Verdict verdict_of(const Progress& progress, const GatewayState& gateway, const RouteState& route,
                    const model::ParentReference& ref)
 {
-    if (progress.hostname)
+    if (progress.unclaimed)
         return route.supported;
     const std::string name = full_name(gateway.spec->meta);
+    if (progress.hostname)
+        return {"HostnameConflict",
+                fmt::format("spec.hostnames has a name in common with an older {} on every selected listener of "
+                            "Gateway {}; a name is served by one of the two kinds",
+                            route.grpc != nullptr ? model::HttpRoute::kKind : model::GrpcRoute::kKind, name)};
     if (!progress.selected)
         return no_matching_parent(gateway, ref);
     if (!progress.kind)
@@ -95,6 +101,7 @@ Verdict verdict_of(const Progress& progress, const GatewayState& gateway, const 
 }  // namespace
 
 Attacher::Attacher(std::vector<GatewayState>& gateways, const model::Objects& objects)
+    : has_both_kinds_(!objects.http_routes.empty() && !objects.grpc_routes.empty())
 {
     for (GatewayState& gateway : gateways)
         gateways_.emplace(NameView{gateway.spec->meta.ns, gateway.spec->meta.name}, &gateway);
@@ -142,6 +149,22 @@ bool Attacher::allows_namespace(const GatewayState& gateway, const ListenerState
     return entry->second;
 }
 
+// False when an older route of the other kind, HTTPRoute or GRPCRoute, has one of the hosts (GEP-1016).
+bool Attacher::claim_hosts(const ListenerState& listener, const RouteState& route, const std::vector<ServedHost>& hosts)
+{
+    if (!has_both_kinds_ || route.l4 != nullptr)
+        return true;
+    KindHosts& claimed = kind_hosts_[&listener];
+    const HostnameSet& others = route.grpc != nullptr ? claimed.http : claimed.grpc;
+    if (std::ranges::any_of(hosts, [&](const ServedHost& host) { return others.overlaps(host.hostname); }))
+        return false;
+    HostnameSet& own = route.grpc != nullptr ? claimed.grpc : claimed.http;
+    if (route.supported.ok())
+        for (const ServedHost& host : hosts)
+            own.insert(host.hostname);
+    return true;
+}
+
 void Attacher::attach_to(GatewayState& gateway, const RouteState& route, ParentState& parent)
 {
     Progress progress;
@@ -156,19 +179,21 @@ void Attacher::attach_to(GatewayState& gateway, const RouteState& route, ParentS
             continue;
         progress.ns = true;
         std::vector<ServedHost> hosts;
-        if (route.http != nullptr) {
-            hosts = served_hosts(listener.hostname, route.http->hostnames);
+        if (route.hostnames != nullptr) {
+            hosts = served_hosts(listener.hostname, *route.hostnames);
             if (hosts.empty())
                 continue;
         }
         progress.hostname = true;
+        const bool claimed = claim_hosts(listener, route, hosts);
+        progress.unclaimed = progress.unclaimed || claimed;
         if (!route.supported.ok())
             continue;
-        if (!listener.served)
+        if (!listener.served || !claimed)
             parent.accepted_note +=
                 fmt::format("{}{}", parent.accepted_note.empty() ? "not served by " : ", ", listener.spec->name);
         // Another parentRef of the route may have led here before.
-        if (listener.attachments.empty() || listener.attachments.back().route != &route)
+        if (claimed && (listener.attachments.empty() || listener.attachments.back().route != &route))
             listener.attachments.push_back({&route, std::move(hosts)});
     }
     parent.accepted = verdict_of(progress, gateway, route, parent.ref);

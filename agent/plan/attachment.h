@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agent/plan/hostname.h"
 #include "agent/plan/state.h"
 
 namespace sluice::plan {
@@ -25,12 +26,21 @@ private:
     [[nodiscard]] GatewayState* find(const model::ParentReference& ref) const;
     [[nodiscard]] bool allows_namespace(const GatewayState& gateway, const ListenerState& listener,
                                         const std::string& ns);
+    [[nodiscard]] bool claim_hosts(const ListenerState& listener, const RouteState& route,
+                                   const std::vector<ServedHost>& hosts);
     void attach_to(GatewayState& gateway, const RouteState& route, ParentState& parent);
 
     std::unordered_map<NameView, GatewayState*, NameViewHash> gateways_;
     std::unordered_map<std::string_view, const model::Labels*> namespaces_;
     // Answers of label selectors: the same few pairs come up for thousands of routes.
     std::unordered_map<const ListenerState*, std::unordered_map<std::string, bool>> selected_;
+    // The hosts that HTTPRoutes and GRPCRoutes have on each listener. Kept only where there are both.
+    struct KindHosts {
+        HostnameSet http;
+        HostnameSet grpc;
+    };
+    bool has_both_kinds_;
+    std::unordered_map<const ListenerState*, KindHosts> kind_hosts_;
 };
 
 }  // namespace sluice::plan

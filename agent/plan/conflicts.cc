@@ -9,12 +9,26 @@
 namespace sluice::plan {
 namespace {
 
-// TCP and HTTP share a port space; UDP has its own.
+// All protocols but UDP share a port space.
 using PortKey = std::pair<std::uint16_t, bool>;
 
 PortKey port_key(const ListenerState& listener)
 {
     return {listener.spec->port, listener.protocol == ListenerProtocol::Udp};
+}
+
+// Protocols that one port can serve side by side, told apart by the client's hostname. HTTPS and TLS both have it in
+// the ClientHello, so that a port can end TLS for some names and pass others through.
+enum class PortUse { Hosts, TlsHosts, Single };
+
+PortUse port_use(ListenerProtocol protocol)
+{
+    switch (protocol) {
+    case ListenerProtocol::Http: return PortUse::Hosts;
+    case ListenerProtocol::Https:
+    case ListenerProtocol::Tls: return PortUse::TlsHosts;
+    default: return PortUse::Single;
+    }
 }
 
 void mark_conflict(std::vector<ListenerState*>& listeners, const char* reason, const std::string& cause)
@@ -35,15 +49,15 @@ void resolve_within(GatewayState& gateway)
         if (listener.accepted.ok())
             ports[port_key(listener)].push_back(&listener);
     for (auto& [key, listeners] : ports) {
-        std::set<ListenerProtocol> protocols;
+        std::set<PortUse> uses;
         std::map<std::string_view, std::vector<ListenerState*>> hosts;
         for (ListenerState* listener : listeners) {
-            protocols.insert(listener->protocol);
+            uses.insert(port_use(listener->protocol));
             hosts[listener->hostname].push_back(listener);
         }
-        if (protocols.size() > 1) {
-            mark_conflict(listeners, "ProtocolConflict", "HTTP and TCP cannot share it");
-        } else if (*protocols.begin() != ListenerProtocol::Http) {
+        if (uses.size() > 1) {
+            mark_conflict(listeners, "ProtocolConflict", "of HTTP, HTTPS, TLS and TCP only HTTPS and TLS can share it");
+        } else if (*uses.begin() == PortUse::Single) {
             if (listeners.size() > 1)
                 mark_conflict(listeners, "ProtocolConflict", "one listener of this protocol can have it");
         } else {
@@ -54,10 +68,10 @@ void resolve_within(GatewayState& gateway)
     }
 }
 
-// The listeners served on one set of addresses and one port: one TCP or UDP listener, or HTTP ones of different
+// The listeners served on one set of addresses and one port: one TCP or UDP listener, or several of different
 // hostnames, each with the listener that has it.
 struct Claim {
-    ListenerProtocol protocol = ListenerProtocol::None;
+    PortUse use = PortUse::Single;
     std::vector<IpAddress> addresses;
     std::map<std::string_view, const ListenerState*> by_hostname;
 };
@@ -90,8 +104,8 @@ const ListenerState* holder(const PortClaims& port, const GatewayState& gateway,
     if (claim == nullptr)
         return nullptr;
     const auto same_host = claim->by_hostname.find(listener.hostname);
-    const bool mergeable = claim->protocol == ListenerProtocol::Http && listener.protocol == ListenerProtocol::Http &&
-                           claim->addresses == gateway.addresses;
+    const PortUse use = port_use(listener.protocol);
+    const bool mergeable = use != PortUse::Single && claim->use == use && claim->addresses == gateway.addresses;
     if (mergeable && same_host == claim->by_hostname.end())
         return nullptr;
     return same_host != claim->by_hostname.end() ? same_host->second : claim->by_hostname.begin()->second;
@@ -105,11 +119,11 @@ void claim_port(PortClaims& port, const GatewayState& gateway, ListenerState& li
             fmt::format("port {} is taken on the same address by listener {} ({}) of an older Gateway; "
                         "another port, another spec.addresses{} is accepted",
                         listener.spec->port, older->name, older->spec->protocol,
-                        listener.protocol == ListenerProtocol::Http ? " or another hostname" : "")};
+                        port_use(listener.protocol) != PortUse::Single ? " or another hostname" : "")};
         return;
     }
     Claim& claim = port.claims[gateway.addresses];
-    claim.protocol = listener.protocol;
+    claim.use = port_use(listener.protocol);
     claim.addresses = gateway.addresses;
     claim.by_hostname.emplace(listener.hostname, &listener);
     for (const IpAddress& address : gateway.addresses)
@@ -127,7 +141,7 @@ void resolve_conflicts(std::vector<GatewayState>& gateways)
         if (!gateway.serves())
             continue;
         for (ListenerState& listener : gateway.listeners)
-            if (listener.accepted.ok() && !listener.supported_kinds.empty())
+            if (listener.accepted.ok() && listener.usable && !listener.supported_kinds.empty())
                 claim_port(ports[port_key(listener)], gateway, listener);
     }
 }

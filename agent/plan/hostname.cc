@@ -8,14 +8,6 @@ namespace {
 
 bool is_wildcard(std::string_view name) { return name.starts_with("*."); }
 
-// Whether a wildcard covers every host that `name`, exact or another wildcard, covers.
-bool covers(std::string_view wildcard, std::string_view name)
-{
-    const std::string_view suffix = wildcard.substr(1);
-    const std::string_view rest = is_wildcard(name) ? name.substr(1) : name;
-    return rest.size() > suffix.size() && rest.ends_with(suffix);
-}
-
 int specificity_class(std::string_view name)
 {
     if (name.empty())
@@ -34,17 +26,48 @@ std::string to_lower(std::string_view text)
     return result;
 }
 
+bool covers(std::string_view pattern, std::string_view name)
+{
+    if (pattern.empty() || pattern == name)
+        return true;
+    if (!is_wildcard(pattern) || name.empty())
+        return false;
+    const std::string_view suffix = pattern.substr(1);
+    const std::string_view rest = is_wildcard(name) ? name.substr(1) : name;
+    return rest.size() > suffix.size() && rest.ends_with(suffix);
+}
+
 std::optional<std::string> intersect(std::string_view a, std::string_view b)
 {
-    if (a.empty() || a == b)
+    if (covers(a, b))
         return std::string(b);
-    if (b.empty())
-        return std::string(a);
-    if (is_wildcard(a) && covers(a, b))
-        return std::string(b);
-    if (is_wildcard(b) && covers(b, a))
+    if (covers(b, a))
         return std::string(a);
     return std::nullopt;
+}
+
+void HostnameSet::insert(std::string_view name)
+{
+    names_.emplace(name);
+    reversed_.emplace(name.rbegin(), name.rend());
+}
+
+bool HostnameSet::overlaps(std::string_view name) const
+{
+    if (names_.empty())
+        return false;
+    if (name.empty() || names_.contains("") || names_.contains(name))
+        return true;
+    // A wildcard of the set that covers it.
+    for (std::size_t dot = name.find('.', 1); dot != std::string_view::npos; dot = name.find('.', dot + 1))
+        if (names_.contains("*" + std::string(name.substr(dot))))
+            return true;
+    if (!is_wildcard(name))
+        return false;
+    // A name of the set that it covers.
+    const std::string end(name.rbegin(), name.rend() - 1);
+    const auto found = reversed_.lower_bound(end);
+    return found != reversed_.end() && found->starts_with(end);
 }
 
 bool is_more_specific(std::string_view a, std::string_view b)

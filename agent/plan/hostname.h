@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,5 +25,19 @@ namespace sluice::plan {
 // the route's hostnames lead to one host, the most specific of them is kept.
 [[nodiscard]] std::vector<ServedHost> served_hosts(std::string_view listener_hostname,
                                                    const std::vector<std::string>& route_hostnames);
+
+// Whether every host of `name` is one of `pattern`.
+[[nodiscard]] bool covers(std::string_view pattern, std::string_view name);
+
+// Names among which one is found that has a host in common with another, without comparing them all.
+class HostnameSet {
+public:
+    void insert(std::string_view name);
+    [[nodiscard]] bool overlaps(std::string_view name) const;
+
+private:
+    std::set<std::string, std::less<>> names_;
+    std::set<std::string, std::less<>> reversed_;  // so that what ends alike stands together
+};
 
 }  // namespace sluice::plan

@@ -31,7 +31,7 @@ void build_l4_rule(RouteState& route, References& references)
     const char* protocol = route.kind == std::string_view(model::UdpRoute::kKind) ? "UDP" : "TCP";
     for (std::size_t i = 0; i < route.l4->backend_refs.size(); ++i) {
         const std::string field = fmt::format("spec.rules[0].backendRefs[{}]", i);
-        Backend backend = references.resolve(route, route.l4->backend_refs[i], protocol, field, route.resolved);
+        Backend backend = references.resolve(route, route.l4->backend_refs[i], protocol, field);
         if (backend.weight > 0)
             rule.backends.push_back(std::move(backend));
     }
@@ -42,7 +42,8 @@ std::vector<L4Listener> build_l4_listeners(const std::vector<GatewayState>& gate
     std::vector<L4Listener> listeners;
     for (const GatewayState& gateway : gateways)
         for (const ListenerState& listener : gateway.listeners)
-            if (listener.served && listener.protocol != ListenerProtocol::Http)
+            if (listener.served &&
+                (listener.protocol == ListenerProtocol::Tcp || listener.protocol == ListenerProtocol::Udp))
                 listeners.push_back(to_listener(gateway, listener));
     std::ranges::sort(listeners, {}, &L4Listener::name);
     return listeners;

@@ -8,7 +8,9 @@
 #include "agent/plan/conflicts.h"
 #include "agent/plan/http.h"
 #include "agent/plan/l4.h"
+#include "agent/plan/policies.h"
 #include "agent/plan/status.h"
+#include "agent/plan/tls.h"
 
 namespace sluice::plan {
 namespace {
@@ -31,8 +33,20 @@ std::vector<RouteState> find_routes(const model::Objects& objects, const Attache
 {
     std::vector<RouteState> routes;
     for (const model::HttpRoute& spec : objects.http_routes)
-        if (RouteState* route = add_route(routes, attacher, model::HttpRoute::kKind, spec))
+        if (RouteState* route = add_route(routes, attacher, model::HttpRoute::kKind, spec)) {
             route->http = &spec;
+            route->hostnames = &spec.hostnames;
+        }
+    for (const model::GrpcRoute& spec : objects.grpc_routes)
+        if (RouteState* route = add_route(routes, attacher, model::GrpcRoute::kKind, spec)) {
+            route->grpc = &spec;
+            route->hostnames = &spec.hostnames;
+        }
+    for (const model::TlsRoute& spec : objects.tls_routes)
+        if (RouteState* route = add_route(routes, attacher, model::TlsRoute::kKind, spec)) {
+            route->l4 = &spec;
+            route->hostnames = &spec.hostnames;
+        }
     for (const model::TcpRoute& spec : objects.tcp_routes)
         if (RouteState* route = add_route(routes, attacher, model::TcpRoute::kKind, spec))
             route->l4 = &spec;
@@ -59,37 +73,58 @@ std::vector<IpAddress> all_addresses(const std::vector<GatewayState>& gateways)
     return addresses;
 }
 
+void build_rules(RouteState& route, References& references, RegexErrors& regex_errors)
+{
+    if (route.http != nullptr) {
+        route.supported = check_http_route(*route.http, regex_errors);
+        build_http_rules(route, references);
+    } else if (route.grpc != nullptr) {
+        route.supported = check_grpc_route(*route.grpc, regex_errors);
+        build_grpc_rules(route, references);
+    } else if (route.hostnames != nullptr) {
+        build_tls_rule(route, references);
+    } else {
+        build_l4_rule(route, references);
+    }
+}
+
 }  // namespace
 
 Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
 {
     Plan plan;
     std::vector<GatewayState> gateways = find_gateways(objects, facts, plan.statuses);
-    for (GatewayState& gateway : gateways)
+    const Grants grants(objects);
+    const Certificates certificates(objects, grants);
+    for (GatewayState& gateway : gateways) {
         check_listeners(gateway);
+        resolve_certificates(gateway, certificates);
+    }
     resolve_conflicts(gateways);
 
     Attacher attacher(gateways, objects);
-    References references(objects);
+    Policies policies(objects, certificates);
+    References references(objects, grants, policies);
     RegexErrors regex_errors;
     std::vector<RouteState> routes = find_routes(objects, attacher);
     for (RouteState& route : routes) {
-        if (route.http != nullptr) {
-            route.supported = check_http_route(*route.http, regex_errors);
-            build_http_rules(route, references);
-        } else {
-            build_l4_rule(route, references);
-        }
+        build_rules(route, references, regex_errors);
         attacher.attach(route);
+        for (const model::Service* service : route.policy_targets)
+            for (const ParentState& parent : route.parents)
+                if (parent.accepted.ok())
+                    policies.add_gateway(*service, parent.ref);
     }
 
     plan.addresses = all_addresses(gateways);
     plan.l4 = build_l4_listeners(gateways);
     plan.http = build_http_ports(gateways);
+    plan.tls = build_tls_ports(gateways);
     for (const GatewayState& gateway : gateways)
         plan.statuses.push_back(gateway_status(gateway));
     for (const RouteState& route : routes)
         plan.statuses.push_back(route_status(route));
+    policies.append_statuses(plan.statuses);
     std::ranges::sort(plan.statuses, {}, &model::ObjectStatus::key);
     return plan;
 }

@@ -3,10 +3,12 @@
 // `make_plan` is a pure function: no clock, no descriptor, no log. The same input gives an equal Plan.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/model/objects.h"
@@ -24,6 +26,59 @@ struct NodeFacts {
 
 enum class Protocol { Tcp, Udp };
 
+// A value that several parts of a plan share: a shared pointer whose comparison is that of what it holds.
+template <class T> class Shared {
+public:
+    Shared(std::nullptr_t = nullptr) {}
+    Shared(std::shared_ptr<const T> value) : value_(std::move(value)) {}
+    Shared(std::shared_ptr<T> value) : value_(std::move(value)) {}
+    operator const std::shared_ptr<const T>&() const { return value_; }
+
+    [[nodiscard]] const T* get() const { return value_.get(); }
+    const T* operator->() const { return value_.get(); }
+    const T& operator*() const { return *value_; }
+    explicit operator bool() const { return value_ != nullptr; }
+    friend bool operator==(const Shared& a, const Shared& b) { return a.get() == b.get() || (a && b && *a == *b); }
+
+private:
+    std::shared_ptr<const T> value_;
+};
+
+// A certificate chain and its key, as in the Secret: well-formed PEM, not yet parsed. Compared by content, so that an
+// unchanged one is not loaded again. Never printed, whole or in part.
+struct TlsCertificate {
+    std::string name;  // "namespace/secret"
+    std::string chain_pem;
+    std::string key_pem;
+    bool operator==(const TlsCertificate&) const = default;
+};
+
+// Optional asks for a client certificate and goes on with a bad one or none (AllowInsecureFallback); Required ends the
+// handshake.
+enum class ClientAuth { None, Optional, Required };
+
+// How a listener ends TLS.
+struct TlsTermination {
+    std::vector<TlsCertificate> certificates;  // never empty; in the order of certificateRefs
+    ClientAuth client_auth = ClientAuth::None;
+    std::string client_ca_pem;  // every CA of the references, one after the other; empty with ClientAuth::None
+    bool operator==(const TlsTermination&) const = default;
+};
+
+// How a backend is spoken to over TLS (BackendTLSPolicy).
+struct BackendTls {
+    std::string hostname;               // the SNI, and the name verified unless there are SANs
+    std::string ca_pem;                 // empty with system_ca
+    bool system_ca = false;             // verify by the system's certificates
+    std::vector<std::string> dns_sans;  // may begin with "*."
+    std::vector<std::string> uri_sans;  // with either list not empty, one of them must match and hostname need not
+    std::optional<TlsCertificate> client_certificate;
+    bool operator==(const BackendTls&) const = default;
+};
+
+// Http2: the Service's port says kubernetes.io/h2c, or the route is a GRPCRoute.
+enum class AppProtocol { Http1, Http2 };
+
 // One backendRef and the endpoints behind it.
 struct Backend {
     std::string name;          // "namespace/service:port", for status and logs
@@ -32,6 +87,8 @@ struct Backend {
     // The API's reason: BackendNotFound, InvalidKind, RefNotPermitted, UnsupportedProtocol, UnsupportedValue.
     std::string invalid_reason;
     std::vector<SocketAddress> endpoints;  // ready ones, sorted; empty and valid: 503, reset, dropped
+    AppProtocol app_protocol = AppProtocol::Http1;
+    Shared<BackendTls> tls;  // null: plain
     bool operator==(const Backend&) const = default;
 };
 
@@ -51,6 +108,7 @@ struct HttpRule {
     std::vector<Backend> backends;         // total weight 0 (or none): every request is answered 500
     std::uint32_t request_timeout_ms = 0;  // 0: none
     std::uint32_t backend_request_timeout_ms = 0;
+    bool grpc = false;  // of a GRPCRoute: errors of ours are gRPC statuses
     bool operator==(const HttpRule&) const = default;
 };
 
@@ -72,20 +130,45 @@ struct HttpHost {
 };
 
 struct HttpListener {
-    std::string name;      // "namespace/gateway/listener"
-    std::string hostname;  // lower case; "" every host; may begin with "*."
+    std::string name;            // "namespace/gateway/listener"
+    std::string hostname;        // lower case; "" every host; may begin with "*."
+    Shared<TlsTermination> tls;  // null: plain HTTP
     std::vector<HttpHost> hosts;
     std::vector<HttpRule> rules;
     bool operator==(const HttpListener&) const = default;
 };
 
-// The HTTP listeners that share one port on one set of addresses. The one with the most specific hostname for a
-// request serves it, alone; without one the answer is 404.
+// The HTTP or the HTTPS listeners that share one port on one set of addresses. The one with the most specific hostname
+// for a request serves it, alone; without one the answer is 404. With TLS the certificates and client_auth are those of
+// the most specific listener for the SNI; a request whose own listener is another one is misdirected (421).
 struct HttpPort {
     std::vector<IpAddress> addresses;  // empty: every address of the node
     std::uint16_t port = 0;
+    bool tls = false;  // of all its listeners, or of none
     std::vector<HttpListener> listeners;
     bool operator==(const HttpPort&) const = default;
+};
+
+// What a TLS listener does with the connections whose SNI is one of its hosts. Passthrough relays the bytes as they
+// are; termination decrypts them and relays the plain bytes.
+struct TlsHost {
+    std::string listener;                // "namespace/gateway/listener"
+    std::string hostname;                // lower case; "" every host; "*.example.com" one or more labels
+    std::string route;                   // "namespace/name" of the one serving route; empty without one: refused
+    Shared<TlsTermination> termination;  // null: passthrough
+    std::vector<Backend> backends;       // total weight 0 (or none), or an invalid share: refused
+    bool operator==(const TlsHost&) const = default;
+};
+
+// The TLS listeners that share one port on one set of addresses. A connection whose SNI is no host's, or that has
+// none and no host is "", is refused: closed after its ClientHello, without an alert. An HttpPort with `tls` may have
+// the same port and addresses: then the name that is most specific for the SNI decides, out of the hosts here and the
+// hostnames of the HTTPS listeners there; no name is in both.
+struct TlsPort {
+    std::vector<IpAddress> addresses;  // empty: every address of the node
+    std::uint16_t port = 0;
+    std::vector<TlsHost> hosts;  // each hostname once, most specific first: the first that covers the SNI serves
+    bool operator==(const TlsPort&) const = default;
 };
 
 // Ports of one Gateway, or of several that share an address, are free of conflicts here: what clashed is left out.
@@ -94,6 +177,7 @@ struct Plan {
     std::vector<IpAddress> addresses;           // of all our Gateways' spec.addresses, sorted: made local on lo
     std::vector<L4Listener> l4;                 // by name
     std::vector<HttpPort> http;                 // by port, then addresses; listeners by name, hosts most specific first
+    std::vector<TlsPort> tls;                   // by port, then addresses
     std::vector<model::ObjectStatus> statuses;  // by key; of our classes, their Gateways and the routes that name these
 };
 

@@ -8,14 +8,8 @@
 namespace sluice::plan {
 namespace {
 
-constexpr std::size_t kResolvedMessageMax = 1024;
-
-// No part can hold a newline once decoded as an API name; a name is absent where the grant covers all of a kind.
-std::string grant_key(std::string_view from_kind, std::string_view from_ns, std::string_view to_ns,
-                      const std::string* to_name)
-{
-    return fmt::format("{}\n{}\n{}\n{}", from_kind, from_ns, to_ns, to_name != nullptr ? "=" + *to_name : "*");
-}
+constexpr const char* kHttp2CleartextProtocol = "kubernetes.io/h2c";
+constexpr const char* kWebSocketOverTlsProtocol = "kubernetes.io/wss";
 
 bool is_servable(const IpAddress& address) { return !address.is_any() && !address.is_multicast(); }
 
@@ -37,29 +31,31 @@ void collect(const model::EndpointSlice& slice, const model::ServicePort& port, 
 
 }  // namespace
 
-References::References(const model::Objects& objects)
+References::References(const model::Objects& objects, const Grants& grants, const Policies& policies)
+    : grants_(grants), policies_(policies)
 {
     for (const model::Service& service : objects.services)
         services_.emplace(NameView{service.meta.ns, service.meta.name}, &service);
     for (const model::EndpointSlice& slice : objects.endpoint_slices)
         if (slice.address_type != "FQDN")
             slices_[NameView{slice.meta.ns, slice.service_name}].push_back(&slice);
-    for (const model::ReferenceGrant& grant : objects.reference_grants)
-        for (const model::ReferenceGrant::From& from : grant.from)
-            for (const model::ReferenceGrant::To& to : grant.to)
-                if (from.group == model::kGatewayGroup && to.group.empty() && to.kind == model::Service::kKind)
-                    grants_.insert(grant_key(from.kind, from.ns, grant.meta.ns, to.name ? &*to.name : nullptr));
 }
 
-bool References::is_granted(std::string_view route_kind, std::string_view route_ns, std::string_view ns,
-                            const std::string& name) const
+References::ServicePort References::find(const RouteState& route, const model::BackendRef& ref,
+                                         std::string_view protocol) const
 {
-    return grants_.contains(grant_key(route_kind, route_ns, ns, nullptr)) ||
-           grants_.contains(grant_key(route_kind, route_ns, ns, &name));
+    const auto service = services_.find(NameView{ref.ns ? *ref.ns : route.spec->meta.ns, ref.name});
+    if (service == services_.end())
+        return {};
+    const std::vector<model::ServicePort>& ports = service->second->ports;
+    const auto port = std::ranges::find_if(ports, [&](const model::ServicePort& one) {
+        return ref.port && one.port == *ref.port && one.protocol == protocol;
+    });
+    return {service->second, port == ports.end() ? nullptr : &*port};
 }
 
-Verdict References::find_port(const RouteState& route, const model::BackendRef& ref, std::string_view protocol,
-                              const model::Service*& service, const model::ServicePort*& port) const
+Verdict References::check(const RouteState& route, const model::BackendRef& ref, std::string_view protocol,
+                          const ServicePort& found) const
 {
     if (!ref.group.empty() || ref.kind != model::Service::kKind)
         return {"InvalidKind",
@@ -67,31 +63,23 @@ Verdict References::find_port(const RouteState& route, const model::BackendRef& 
     const std::string& route_ns = route.spec->meta.ns;
     const std::string& ns = ref.ns ? *ref.ns : route_ns;
     // Before existence: without a grant nothing is told about another namespace.
-    if (ns != route_ns && !is_granted(route.kind, route_ns, ns, ref.name))
-        return {"RefNotPermitted", fmt::format("no ReferenceGrant in namespace \"{}\" lets a {} of namespace \"{}\" "
-                                               "refer to Service \"{}\"",
-                                               ns, route.kind, route_ns, ref.name)};
+    if (const Referrer from{route.kind, route_ns}; !grants_.allow(from, model::Service::kKind, ns, ref.name))
+        return {"RefNotPermitted", not_granted(from, model::Service::kKind, ns, ref.name)};
     if (!ref.port)
         return {"UnsupportedValue", "port is not set; a Service needs one"};
-    const auto found = services_.find(NameView{ns, ref.name});
-    if (found == services_.end())
+    if (found.service == nullptr)
         return {"BackendNotFound", fmt::format("Service {}/{} does not exist", ns, ref.name)};
-    if (found->second->type == "ExternalName")
+    if (found.service->type == "ExternalName")
         return {"UnsupportedValue", fmt::format("Service {}/{} has type ExternalName, which has no endpoints; "
                                                 "ClusterIP, NodePort and LoadBalancer are accepted",
                                                 ns, ref.name)};
-    const auto match = std::ranges::find_if(found->second->ports, [&](const model::ServicePort& one) {
-        return one.port == *ref.port && one.protocol == protocol;
-    });
-    if (match == found->second->ports.end())
+    if (found.port == nullptr)
         return {"BackendNotFound", fmt::format("Service {}/{} has no {} port {}", ns, ref.name, protocol, *ref.port)};
-    if (route.http != nullptr &&
-        (match->app_protocol == "kubernetes.io/h2c" || match->app_protocol == "kubernetes.io/wss"))
-        return {"UnsupportedProtocol", fmt::format("Service {}/{} port {} has appProtocol {}, which is not supported; "
-                                                   "HTTP/1.1 is spoken to backends",
-                                                   ns, ref.name, *ref.port, match->app_protocol)};
-    service = found->second;
-    port = &*match;
+    if (route.http != nullptr && found.port->app_protocol == kWebSocketOverTlsProtocol &&
+        policies_.find(*found.service, *found.port) == nullptr)
+        return {"UnsupportedProtocol", fmt::format("Service {}/{} port {} has appProtocol {}, which needs a "
+                                                   "BackendTLSPolicy for it",
+                                                   ns, ref.name, *ref.port, found.port->app_protocol)};
     return {};
 }
 
@@ -114,25 +102,42 @@ const std::vector<SocketAddress>& References::endpoints(const model::Service& se
     return result;
 }
 
-Backend References::resolve(const RouteState& route, const model::BackendRef& ref, std::string_view protocol,
-                            std::string_view field, Verdict& resolved)
+Backend References::resolve(RouteState& route, const model::BackendRef& ref, std::string_view protocol,
+                            std::string_view field)
 {
     Backend backend;
     backend.name = fmt::format("{}/{}:{}", ref.ns ? *ref.ns : route.spec->meta.ns, ref.name, ref.port.value_or(0));
     backend.weight = ref.weight;
-    const model::Service* service = nullptr;
-    const model::ServicePort* port = nullptr;
-    const Verdict verdict = find_port(route, ref, protocol, service, port);
+    const ServicePort found = find(route, ref, protocol);
+    const Verdict verdict = check(route, ref, protocol, found);
     if (verdict.ok()) {
-        backend.endpoints = endpoints(*service, *port);
+        backend.endpoints = endpoints(*found.service, *found.port);
+        if (route.grpc != nullptr || (route.http != nullptr && found.port->app_protocol == kHttp2CleartextProtocol))
+            backend.app_protocol = AppProtocol::Http2;
         return backend;
     }
     backend.valid = false;
     backend.invalid_reason = verdict.reason;
-    if (resolved.ok())
-        resolved.reason = verdict.reason;
-    if (resolved.message.size() < kResolvedMessageMax)
-        resolved.message += fmt::format("{}{}: {}", resolved.message.empty() ? "" : "; ", field, verdict.message);
+    add_fault(route.resolved, verdict.reason, field, verdict.message);
+    return backend;
+}
+
+Backend References::with_policy(RouteState& route, const model::BackendRef& ref, Backend backend) const
+{
+    const ServicePort found = backend.valid ? find(route, ref, "TCP") : ServicePort{};
+    if (found.service == nullptr || !policies_.has_target(*found.service))
+        return backend;
+    if (std::ranges::find(route.policy_targets, found.service) == route.policy_targets.end())
+        route.policy_targets.push_back(found.service);
+    const PolicyState* policy = policies_.find(*found.service, *found.port);
+    if (policy == nullptr)
+        return backend;
+    backend.tls = policy->tls;
+    if (!backend.tls) {
+        backend.valid = false;
+        backend.invalid_reason = policy->accepted.reason;
+        backend.endpoints.clear();
+    }
     return backend;
 }
 

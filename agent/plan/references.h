@@ -5,35 +5,44 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
+#include "agent/plan/grants.h"
+#include "agent/plan/policies.h"
 #include "agent/plan/state.h"
 
 namespace sluice::plan {
 
 class References {
 public:
-    // `objects` must outlive it.
-    explicit References(const model::Objects& objects);
+    // All must outlive it.
+    References(const model::Objects& objects, const Grants& grants, const Policies& policies);
 
     // `protocol` is that of the Service port: TCP or UDP. `field` is where the reference stands, for messages. An
-    // invalid reference adds its message to `resolved`; the first one gives the reason.
-    [[nodiscard]] Backend resolve(const RouteState& route, const model::BackendRef& ref, std::string_view protocol,
-                                  std::string_view field, Verdict& resolved);
+    // invalid reference adds its message to the route's `resolved`; the first one gives the reason.
+    [[nodiscard]] Backend resolve(RouteState& route, const model::BackendRef& ref, std::string_view protocol,
+                                  std::string_view field);
+
+    // The same backend as the policy for it wants to be spoken to; not valid where that policy is not.
+    [[nodiscard]] Backend with_policy(RouteState& route, const model::BackendRef& ref, Backend backend) const;
 
 private:
-    [[nodiscard]] bool is_granted(std::string_view route_kind, std::string_view route_ns, std::string_view ns,
-                                  const std::string& name) const;
-    [[nodiscard]] Verdict find_port(const RouteState& route, const model::BackendRef& ref, std::string_view protocol,
-                                    const model::Service*& service, const model::ServicePort*& port) const;
+    struct ServicePort {
+        const model::Service* service = nullptr;
+        const model::ServicePort* port = nullptr;  // null: the Service has none of this number and protocol
+    };
+    [[nodiscard]] ServicePort find(const RouteState& route, const model::BackendRef& ref,
+                                   std::string_view protocol) const;
+    [[nodiscard]] Verdict check(const RouteState& route, const model::BackendRef& ref, std::string_view protocol,
+                                const ServicePort& found) const;
     [[nodiscard]] const std::vector<SocketAddress>& endpoints(const model::Service& service,
                                                               const model::ServicePort& port);
 
+    const Grants& grants_;
+    const Policies& policies_;
     std::unordered_map<NameView, const model::Service*, NameViewHash> services_;
     std::unordered_map<NameView, std::vector<const model::EndpointSlice*>, NameViewHash> slices_;  // by Service
-    std::unordered_set<std::string> grants_;
-    std::unordered_map<const model::ServicePort*, std::vector<SocketAddress>> endpoints_;  // one lookup a port
+    std::unordered_map<const model::ServicePort*, std::vector<SocketAddress>> endpoints_;          // one lookup a port
 };
 
 }  // namespace sluice::plan

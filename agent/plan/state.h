@@ -23,8 +23,12 @@ struct Verdict {
 
 // One rule of a route, ready to be copied into the plan.
 struct RuleState {
-    std::vector<model::HttpMatch> matches;  // HTTPRoute; repeated header and query names dropped
-    std::vector<Backend> backends;          // those with a weight
+    std::vector<model::HttpMatch> matches;        // HTTPRoute, GRPCRoute; repeated header and query names dropped
+    std::vector<model::GrpcMethodMatch> methods;  // GRPCRoute: what each of `matches` was made of
+    std::vector<Backend> backends;                // those with a weight
+    std::vector<Backend> backends_over_tls;       // TLSRoute: the same, where the listener ends TLS
+    std::uint32_t request_timeout_ms = 0;
+    std::uint32_t backend_request_timeout_ms = 0;
 };
 
 struct ParentState {
@@ -37,12 +41,15 @@ struct ParentState {
 struct RouteState {
     const char* kind = "";
     const model::RouteCommon* spec = nullptr;
-    const model::HttpRoute* http = nullptr;  // set for an HTTPRoute
-    const model::L4Route* l4 = nullptr;      // set for a TCPRoute or UDPRoute
-    Verdict supported;                       // not ok: asks for something that is not served, so none of it is
-    Verdict resolved;                        // ResolvedRefs, the same for every parent
+    const model::HttpRoute* http = nullptr;               // set for an HTTPRoute
+    const model::GrpcRoute* grpc = nullptr;               // set for a GRPCRoute
+    const model::L4Route* l4 = nullptr;                   // set for a TCPRoute, UDPRoute or TLSRoute
+    const std::vector<std::string>* hostnames = nullptr;  // set for the kinds that have them
+    Verdict supported;  // not ok: asks for something that is not served, so none of it is
+    Verdict resolved;   // ResolvedRefs, the same for every parent
     std::vector<RuleState> rules;
     std::vector<ParentState> parents;
+    std::vector<const model::Service*> policy_targets;  // backends that a BackendTLSPolicy has as a target
 };
 
 // A hostname to serve a route under, and the route's own hostname that led there ("" without one).
@@ -53,10 +60,10 @@ struct ServedHost {
 
 struct Attachment {
     const RouteState* route = nullptr;
-    std::vector<ServedHost> hosts;  // HTTPRoute only
+    std::vector<ServedHost> hosts;  // of the kinds that have hostnames
 };
 
-enum class ListenerProtocol { None, Http, Tcp, Udp };  // None: not one that is served
+enum class ListenerProtocol { None, Http, Https, Tls, Tcp, Udp };  // None: not one that is served
 
 struct ListenerState {
     const model::Listener* spec = nullptr;
@@ -67,6 +74,8 @@ struct ListenerState {
     Verdict accepted;
     Verdict conflict;  // Conflicted=True when not ok; `accepted` then says the same
     Verdict resolved;
+    Shared<TlsTermination> termination;   // HTTPS, and TLS that is not passed through
+    bool usable = true;                   // false: it would end TLS, and has no certificate for it
     bool served = false;                  // part of the plan
     std::vector<Attachment> attachments;  // oldest route first
 };
@@ -78,6 +87,8 @@ struct GatewayState {
     Verdict address_values;            // AddressNotUsable
     std::vector<IpAddress> addresses;  // usable spec.addresses, sorted; with none in the spec: every one of the node
     std::vector<model::GatewayAddress> status_addresses;
+    Verdict resolved;                                   // of references that are not a listener's
+    std::optional<TlsCertificate> backend_certificate;  // shown to backends that are spoken to over TLS
     std::vector<ListenerState> listeners;
 
     [[nodiscard]] bool serves() const { return parameters.ok() && (spec->addresses.empty() || !addresses.empty()); }

@@ -34,10 +34,23 @@ model::Condition gateway_accepted_condition(const GatewayState& gateway)
                           "not valid, see status.listeners: " + invalid);
 }
 
+bool falls_back_insecurely(const model::GatewayTls& tls)
+{
+    const auto insecure = [](const std::optional<model::ClientValidation>& one) {
+        return one && one->mode == model::ClientValidation::Mode::AllowInsecureFallback;
+    };
+    return insecure(tls.client_validation) ||
+           std::ranges::any_of(tls.client_validation_of_port, [&](const auto& one) { return insecure(one.second); });
+}
+
 Verdict gateway_programmed(const GatewayState& gateway)
 {
     if (const Verdict accepted = gateway_accepted(gateway); !accepted.ok())
         return {"Invalid", accepted.message};
+    if (std::ranges::none_of(gateway.listeners, [](const auto& one) {
+            return one.accepted.ok() && one.usable && !one.supported_kinds.empty();
+        }))
+        return {"Invalid", "no listener can be served; see the conditions in status.listeners"};
     if (!gateway.address_values.ok())
         return gateway.address_values;
     if (gateway.status_addresses.empty())
@@ -92,8 +105,13 @@ model::ObjectStatus gateway_status(const GatewayState& gateway)
     status.conditions = {
         gateway_accepted_condition(gateway),
         make_condition("Programmed", gateway_programmed(gateway), "Programmed", meta.generation),
-        make_condition("ResolvedRefs", {}, "ResolvedRefs", meta.generation),
+        make_condition("ResolvedRefs", gateway.resolved, "ResolvedRefs", meta.generation),
     };
+    if (falls_back_insecurely(gateway.spec->tls))
+        status.conditions.push_back({"InsecureFrontendValidationMode", true, "ConfigurationChanged",
+                                     "spec.tls.frontend: AllowInsecureFallback lets clients in whose certificate is "
+                                     "missing or not valid",
+                                     meta.generation});
     if (gateway.serves())
         status.addresses = gateway.status_addresses;
     for (const ListenerState& listener : gateway.listeners)

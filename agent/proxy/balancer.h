@@ -31,7 +31,8 @@ namespace sluice::proxy {
 // `backend.endpoints` must not be empty. Those in `tried` failed for this request: they come again only when there is
 // no other, since an endpoint that is down has the fewest requests under way.
 [[nodiscard]] inline const SocketAddress& pick_endpoint(const plan::Backend& backend, Worker& worker,
-                                                        const std::vector<SocketAddress>& tried = {})
+                                                        const std::vector<SocketAddress>& tried = {},
+                                                        const TlsClientContext* tls = nullptr)
 {
     const auto was_tried = [&](const SocketAddress& endpoint) {
         return std::ranges::find(tried, endpoint) != tried.end();
@@ -49,7 +50,9 @@ namespace sluice::proxy {
     if (count == 1)
         return first;
     const SocketAddress& second = backend.endpoints[worker.random(count)];
-    return worker.upstreams().in_flight(second) < worker.upstreams().in_flight(first) ? second : first;
+    const UpstreamPool& pool = worker.upstreams();
+    const auto load = [&](const SocketAddress& address) { return pool.load({address, backend.app_protocol, tls}); };
+    return load(second) < load(first) ? second : first;
 }
 
 }  // namespace sluice::proxy

@@ -69,10 +69,25 @@ bool is_hop_by_hop(std::string_view name)
     return std::ranges::any_of(kHopByHop, [&](std::string_view each) { return equals_ignoring_case(name, each); });
 }
 
-bool connection_names(std::span<const Header> headers, std::string_view token)
+const Header* find_field(std::span<const Header> headers, std::string_view name)
 {
     for (const Header& header : headers) {
-        if (!equals_ignoring_case(header.name, "connection"))
+        if (equals_ignoring_case(header.name, name))
+            return &header;
+    }
+    return nullptr;
+}
+
+std::string_view value_of(std::span<const Header> headers, std::string_view name)
+{
+    const Header* field = find_field(headers, name);
+    return field == nullptr ? std::string_view{} : field->value;
+}
+
+bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token)
+{
+    for (const Header& header : headers) {
+        if (!equals_ignoring_case(header.name, name))
             continue;
         for (std::string_view list = header.value; !list.empty();) {
             if (equals_ignoring_case(next_element(list), token))

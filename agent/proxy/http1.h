@@ -102,8 +102,12 @@ struct ParseResult {
 // Hop-by-hop fields (RFC 9110 7.6.1): never forwarded, as are those that Connection names.
 [[nodiscard]] bool is_hop_by_hop(std::string_view name);
 [[nodiscard]] bool equals_ignoring_case(std::string_view a, std::string_view b);
-// Whether a Connection header among these names `token`.
-[[nodiscard]] bool connection_names(std::span<const Header> headers, std::string_view token);
+// The first field of that name; nullptr: none.
+[[nodiscard]] const Header* find_field(std::span<const Header> headers, std::string_view name);
+// Its value; empty: none.
+[[nodiscard]] std::string_view value_of(std::span<const Header> headers, std::string_view name);
+// Whether a field `name` among these lists `token`.
+[[nodiscard]] bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token);
 
 // Bytes of chunk extensions beyond what the data outweighs, and bytes of trailers: both are read and dropped.
 constexpr std::uint32_t kChunkOverheadMax = 8 * 1024;

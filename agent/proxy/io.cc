@@ -3,6 +3,10 @@
 
 #include <sys/eventfd.h>
 
+#include <limits>
+#include <utility>
+#include <vector>
+
 #include "agent/proxy/epoll_loop.h"
 #include "agent/proxy/ring_loop.h"
 #include "agent/proxy/timer_wheel.h"
@@ -34,8 +38,40 @@ void Buffer::reset()
     size_ = 0;
 }
 
+// Buffers out of the heap, a few of which wait for their next use.
+class Loop::Blocks final : public BufferPool {
+public:
+    Buffer take()
+    {
+        if (free_.empty()) {
+            if (blocks_.size() > kMax)
+                return {};
+            free_.push_back(static_cast<std::uint16_t>(blocks_.size()));
+            blocks_.emplace_back();
+        }
+        const std::uint16_t id = free_.back();
+        free_.pop_back();
+        if (blocks_[id] == nullptr)
+            blocks_[id] = std::make_unique_for_overwrite<char[]>(kBufferBytes);
+        return {this, blocks_[id].get(), kBufferBytes, id};
+    }
+    void give_back(std::uint16_t id) override
+    {
+        if (free_.size() >= kKept)
+            blocks_[id].reset();
+        free_.push_back(id);
+    }
+
+private:
+    static constexpr std::size_t kMax = std::numeric_limits<std::uint16_t>::max();
+    static constexpr std::size_t kKept = 64;
+    std::vector<std::unique_ptr<char[]>> blocks_;
+    std::vector<std::uint16_t> free_;
+};
+
 Loop::Loop()
     : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      blocks_(std::make_unique<Blocks>()),
       timers_(std::make_unique<TimerWheel>(monotonic_ms())),
       now_ms_(monotonic_ms())
 {
@@ -65,6 +101,15 @@ void Loop::queue(Completion& completion, int result, Buffer buffer, bool last)
 {
     ready_.push_back({&completion, result, std::move(buffer), last});
 }
+
+void Loop::post(Completion& completion, int result)
+{
+    completion.pending_ = true;
+    completion.state_ = nullptr;
+    queue(completion, result, {}, true);
+}
+
+Buffer Loop::take_buffer() { return blocks_->take(); }
 
 Result<void> Loop::turn()
 {

@@ -133,6 +133,13 @@ public:
     // The operation completes with -ECANCELED, unless its result is on its way already. Not pending: no effect.
     virtual void cancel(Completion& completion) = 0;
 
+    // Completes it with `result` in the next turn.
+    void post(Completion& completion, int result);
+
+    // Memory of kBufferBytes for bytes that are not received here, such as what was decrypted; empty: there is no more.
+    // Must go back before the loop ends, as received ones must.
+    [[nodiscard]] Buffer take_buffer();
+
     // Closes a descriptor on which nothing is pending. Descriptors that were used here must be closed by it.
     virtual void close(UniqueFd fd) = 0;
 
@@ -165,6 +172,8 @@ private:
         Buffer buffer;
         bool last;
     };
+    class Blocks;
+    std::unique_ptr<Blocks> blocks_;  // outlives what is queued
     std::deque<Ready> ready_;
     std::unique_ptr<TimerWheel> timers_;
     std::function<void()> on_wake_;

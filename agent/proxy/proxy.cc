@@ -83,6 +83,13 @@ std::vector<Wanted> wanted_sockets(const plan::Plan& plan, Ingress ingress)
         if (ingress == Ingress::Bound)
             add_wanted(wanted, SOCK_STREAM, port.addresses, port.port, names);
     }
+    for (const plan::TlsPort& port : plan.tls) {
+        std::vector<std::string> names;
+        for (const plan::TlsHost& host : port.hosts)
+            names.push_back(host.listener);
+        if (ingress == Ingress::Bound)
+            add_wanted(wanted, SOCK_STREAM, port.addresses, port.port, names);
+    }
     return wanted;
 }
 
@@ -90,6 +97,7 @@ std::vector<Wanted> wanted_sockets(const plan::Plan& plan, Ingress ingress)
 
 struct Proxy::State {
     std::vector<std::unique_ptr<Worker>> workers;
+    TlsContexts tls;
     int steered_fd = -1;  // borrowed from the first worker
     std::set<std::string> bound;
     std::size_t next_udp_worker = 0;
@@ -177,7 +185,8 @@ int Proxy::steered_tcp_fd() const { return state_->steered_fd; }
 
 std::vector<ListenProblem> Proxy::publish(plan::PlanPtr plan, Ingress ingress)
 {
-    const auto snapshot = std::make_shared<const Snapshot>(plan);
+    const auto snapshot = std::make_shared<const Snapshot>(plan, state_->tls);
+    state_->tls.sweep(monotonic_ms());
     // Sockets that go are closed before the new snapshot, those that come are opened after it: what is accepted
     // always finds its listener.
     const auto wanted = wanted_sockets(*plan, ingress);
@@ -193,7 +202,7 @@ std::vector<ListenProblem> Proxy::publish(plan::PlanPtr plan, Ingress ingress)
     for (const auto& worker : state_->workers)
         worker->call([&] { worker->set_snapshot(snapshot); });
 
-    std::vector<ListenProblem> problems;
+    std::vector<ListenProblem> problems = snapshot->problems();
     for (const Wanted& socket : wanted) {
         if (state_->bound.contains(socket.key))
             continue;

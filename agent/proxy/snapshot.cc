@@ -3,29 +3,77 @@
 
 namespace sluice::proxy {
 
-Snapshot::Snapshot(plan::PlanPtr plan) : plan_(std::move(plan))
+Snapshot::Snapshot(plan::PlanPtr plan, TlsContexts& contexts) : plan_(std::move(plan))
 {
     const auto add = [&](const std::vector<IpAddress>& addresses, std::uint16_t port, plan::Protocol protocol,
-                         const Target& target) {
+                         const auto& set) {
         for (const IpAddress& address : addresses)
-            targets_.emplace(Key{{address, port}, protocol}, target);
+            set(targets_[Key{{address, port}, protocol}]);
         if (addresses.empty())
-            targets_.emplace(Key{{IpAddress{}, port}, protocol}, target);
+            set(targets_[Key{{IpAddress{}, port}, protocol}]);
     };
     for (const plan::HttpPort& port : plan_->http) {
         routers_.push_back(Router::make(port));
-        add(port.addresses, port.port, plan::Protocol::Tcp, {routers_.back().get(), &port, nullptr});
+        Target target{.http = routers_.back().get(), .http_port = &port};
+        if (port.tls) {
+            if (auto made = contexts.of(port))
+                target.tls = *std::move(made);
+            else
+                for (const plan::HttpListener& listener : port.listeners)
+                    problems_.push_back({listener.name, to_string(made.error())});
+        }
+        for (const plan::HttpListener& listener : port.listeners) {
+            for (const plan::HttpRule& rule : listener.rules)
+                add_backends(rule.backends, contexts, listener.name);
+        }
+        add(port.addresses, port.port, plan::Protocol::Tcp, [&](Target& place) { place = target; });
+    }
+    for (const plan::TlsPort& port : plan_->tls) {
+        for (const plan::TlsHost& host : port.hosts) {
+            if (!host.termination)
+                continue;
+            if (auto made = contexts.of(host))
+                tls_hosts_[&host] = *std::move(made);
+            else
+                problems_.push_back({host.listener, to_string(made.error())});
+        }
+        add(port.addresses, port.port, plan::Protocol::Tcp, [&](Target& place) { place.tls_port = &port; });
     }
     for (const plan::L4Listener& listener : plan_->l4)
-        add(listener.addresses, listener.port, listener.protocol, {nullptr, nullptr, &listener});
+        add(listener.addresses, listener.port, listener.protocol, [&](Target& place) { place = {.l4 = &listener}; });
 }
 
-Snapshot::Target Snapshot::find(const SocketAddress& local, plan::Protocol protocol) const
+void Snapshot::add_backends(const std::vector<plan::Backend>& backends, TlsContexts& contexts,
+                            const std::string& listener)
+{
+    for (const plan::Backend& backend : backends) {
+        if (!backend.tls || tls_backends_.contains(backend.tls.get()))
+            continue;
+        auto made = contexts.of(*backend.tls, backend.app_protocol);
+        if (!made)
+            problems_.push_back({listener, backend.name + ": " + to_string(made.error())});
+        tls_backends_[backend.tls.get()] = made.value_or(nullptr);
+    }
+}
+
+std::shared_ptr<const TlsServerContext> Snapshot::tls_of(const plan::TlsHost& host) const
+{
+    const auto found = tls_hosts_.find(&host);
+    return found == tls_hosts_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<const TlsClientContext> Snapshot::tls_of(const plan::Backend& backend) const
+{
+    const auto found = tls_backends_.find(backend.tls.get());
+    return found == tls_backends_.end() ? nullptr : found->second;
+}
+
+const Snapshot::Target& Snapshot::find(const SocketAddress& local, plan::Protocol protocol) const
 {
     if (const auto exact = targets_.find({local, protocol}); exact != targets_.end())
         return exact->second;
     const auto any = targets_.find({{IpAddress{}, local.port}, protocol});
-    return any == targets_.end() ? Target{} : any->second;
+    return any == targets_.end() ? none_ : any->second;
 }
 
 }  // namespace sluice::proxy

@@ -5,31 +5,47 @@
 
 #include <map>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "agent/plan/plan.h"
+#include "agent/proxy/proxy.h"
 #include "agent/proxy/router.h"
+#include "agent/proxy/tls_contexts.h"
 
 namespace sluice::proxy {
 
 class Snapshot {
 public:
-    explicit Snapshot(plan::PlanPtr plan);
+    // `contexts` is used during the call alone.
+    Snapshot(plan::PlanPtr plan, TlsContexts& contexts);
 
     struct Target {
-        const Router* http = nullptr;  // or
+        const Router* http = nullptr;  // with http_port
         const plan::HttpPort* http_port = nullptr;
+        std::shared_ptr<const TlsServerContext> tls;  // of an http_port with TLS; none: its certificates are of no use
+        const plan::TlsPort* tls_port = nullptr;      // perhaps beside such an http_port
         const plan::L4Listener* l4 = nullptr;
     };
     // The listener of a TCP or UDP connection to `local`; its own address wins over "every address".
-    [[nodiscard]] Target find(const SocketAddress& local, plan::Protocol protocol) const;
+    [[nodiscard]] const Target& find(const SocketAddress& local, plan::Protocol protocol) const;
+    // Of a host that ends TLS; none: its certificates are of no use.
+    [[nodiscard]] std::shared_ptr<const TlsServerContext> tls_of(const plan::TlsHost& host) const;
+    // Of a backend with TLS; none: it cannot be spoken to.
+    [[nodiscard]] std::shared_ptr<const TlsClientContext> tls_of(const plan::Backend& backend) const;
+    [[nodiscard]] const std::vector<ListenProblem>& problems() const { return problems_; }
     [[nodiscard]] const plan::Plan& plan() const { return *plan_; }
 
 private:
     using Key = std::pair<SocketAddress, plan::Protocol>;
     plan::PlanPtr plan_;
     std::vector<std::unique_ptr<Router>> routers_;
+    void add_backends(const std::vector<plan::Backend>& backends, TlsContexts& contexts, const std::string& listener);
     std::map<Key, Target> targets_;
+    Target none_;
+    std::unordered_map<const plan::TlsHost*, std::shared_ptr<const TlsServerContext>> tls_hosts_;
+    std::unordered_map<const plan::BackendTls*, std::shared_ptr<const TlsClientContext>> tls_backends_;
+    std::vector<ListenProblem> problems_;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/proxy/tunnel.h"
 
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+#include <algorithm>
 
 #include "agent/proxy/balancer.h"
 
@@ -13,124 +12,129 @@ constexpr unsigned kConnectAttempts = 3;
 
 }  // namespace
 
-Tunnel::Tunnel(Worker& worker, UniqueFd client, const plan::L4Listener& listener, SnapshotPtr snapshot)
-    : worker_(&worker),
-      snapshot_(std::move(snapshot)),
-      listener_(&listener),
-      counters_(&worker.counters().of(listener.name)),
-      client_(std::move(client)),
-      up_{&client_, &backend_, {}, {}, &counters_->bytes_in},
-      down_{&backend_, &client_, {}, {}, &counters_->bytes_out}
+Tunnel::Tunnel(Worker& worker, std::unique_ptr<Stream> client, Bytes first, const std::vector<plan::Backend>& backends,
+               SnapshotPtr snapshot, ListenerCounters& counters)
+    : worker_(&worker), snapshot_(std::move(snapshot)), backends_(&backends), counters_(&counters)
 {
-    count(counters_->connections);
+    client_.stream = std::move(client);
+    client_.stream->set_user(&client_);
+    backend_.out = std::move(first);
 }
 
-Tunnel::Tunnel(Worker& worker, UniqueFd client, UniqueFd backend, std::string to_client, std::string to_backend,
-               ListenerCounters& counters)
-    : worker_(&worker),
-      counters_(&counters),
-      client_(std::move(client)),
-      backend_(std::move(backend)),
-      up_{&client_, &backend_, {}, std::move(to_backend), &counters_->bytes_in},
-      down_{&backend_, &client_, {}, std::move(to_client), &counters_->bytes_out}
+Tunnel::Tunnel(Worker& worker, std::unique_ptr<Stream> client, std::unique_ptr<Stream> backend, Bytes to_client,
+               Bytes to_backend, ListenerCounters& counters)
+    : worker_(&worker), counters_(&counters)
 {
+    client_.stream = std::move(client);
+    client_.stream->set_user(&client_);
+    client_.out = std::move(to_client);
+    backend_.stream = std::move(backend);
+    backend_.stream->set_user(&backend_);
+    backend_.out = std::move(to_backend);
 }
 
 void Tunnel::start()
 {
-    if (!backend_.valid())
-        return connect();
-    worker_->loop().arm(timer_, worker_->limits().stream_idle_timeout_ms);
-    send_first(up_, client_recv_, backend_send_);
-    send_first(down_, backend_recv_, client_send_);
+    if (backend_.stream == nullptr)
+        connect();
+    else
+        relay();
 }
 
-void Tunnel::send_first(Direction& direction, Completion& recv, Completion& send)
+void Tunnel::relay()
 {
-    if (direction.first.empty())
-        return worker_->loop().recv(direction.from->get(), recv);
-    const iovec span{direction.first.data(), direction.first.size()};
-    worker_->loop().send(direction.to->get(), {&span, 1}, send);
+    worker_->loop().arm(timer_, worker_->limits().stream_idle_timeout_ms);
+    for (End* to : {&client_, &backend_}) {
+        if (to->out.empty())
+            other(*to).stream->recv();
+        else
+            send(*to, std::move(to->out));
+    }
 }
 
 void Tunnel::connect()
 {
-    const plan::Backend* backend = pick_backend(listener_->backends, *worker_);
+    const plan::Backend* backend = pick_backend(*backends_, *worker_);
     if (backend == nullptr || !backend->valid || backend->endpoints.empty())
         return refuse();
     const SocketAddress& endpoint = pick_endpoint(*backend, *worker_, tried_);
-    backend_.reset(
-        ::socket(endpoint.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!backend_.valid())
+    auto stream = Stream::open(worker_->loop(), endpoint);
+    if (!stream)
         return refuse();
-    const int on = 1;
-    setsockopt(backend_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(client_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     tried_.push_back(endpoint);
+    backend_.stream = *std::move(stream);
+    backend_.stream->set_user(&backend_);
+    connecting_ = true;
     worker_->loop().arm(timer_, worker_->limits().connect_timeout_ms);
-    worker_->loop().connect(backend_.get(), endpoint, connect_);
+    backend_.stream->connect(endpoint);
 }
 
 // The API asks that a share without a backend is actively rejected: a reset, not a quiet end.
 void Tunnel::refuse()
 {
     count(counters_->refused);
-    const linger reset{.l_onoff = 1, .l_linger = 0};
-    setsockopt(client_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    client_.stream->reset_on_close();
     close();
 }
 
-void Tunnel::on_connected(int result, Buffer)
+void Tunnel::on_connected(int result)
 {
     if (closing_)
         return;
+    connecting_ = false;
     if (result == 0)
-        return start();
-    worker_->loop().close(std::move(backend_));
+        return relay();
+    failed_.push_back(std::move(backend_.stream));
     if (tried_.size() < kConnectAttempts)
         return connect();
     refuse();
 }
 
-void Tunnel::pump(Direction& direction, Completion&, Completion& send, int result, Buffer buffer)
+void Tunnel::send(End& to, Bytes bytes)
+{
+    to.out = std::move(bytes);
+    const iovec span{to.out.data(), to.out.size()};
+    to.stream->send({&span, 1});
+}
+
+void Tunnel::on_data(End& from, int result, Buffer buffer)
 {
     if (closing_)
         return;
     if (result < 0)
         return close();
-    if (result == 0)
-        return end_direction(direction);
+    if (result == 0) {
+        from.ended = true;
+        if (other(from).ended)
+            return close();
+        return other(from).stream->shutdown_write();
+    }
     worker_->loop().arm(timer_, worker_->limits().stream_idle_timeout_ms);
-    count(*direction.bytes, static_cast<std::uint64_t>(result));
-    direction.buffer = std::move(buffer);
-    const iovec span{direction.buffer.data(), direction.buffer.size()};
-    worker_->loop().send(direction.to->get(), {&span, 1}, send);
+    count(&from == &client_ ? counters_->bytes_in : counters_->bytes_out, static_cast<std::uint64_t>(result));
+    End& to = other(from);
+    if (to.stream->sending())
+        to.next = Bytes(std::move(buffer));
+    else
+        send(to, Bytes(std::move(buffer)));
 }
 
-void Tunnel::sent(Direction& direction, Completion& recv, int result)
+void Tunnel::on_sent(End& to, int result)
 {
-    direction.buffer.reset();
-    direction.first.clear();
+    to.out.clear();
     if (closing_)
         return;
     if (result < 0)
         return close();
     worker_->loop().arm(timer_, worker_->limits().stream_idle_timeout_ms);
-    worker_->loop().recv(direction.from->get(), recv);
-}
-
-void Tunnel::end_direction(Direction& direction)
-{
-    direction.done = true;
-    if (up_.done && down_.done)
-        return close();
-    ::shutdown(direction.to->get(), SHUT_WR);
+    if (!to.next.empty())
+        return send(to, std::move(to.next));
+    other(to).stream->recv();
 }
 
 void Tunnel::on_timeout()
 {
-    if (connect_.pending())
-        worker_->loop().cancel(connect_);
+    if (connecting_)
+        backend_.stream->cancel_connect();
     else
         close();
 }
@@ -140,19 +144,18 @@ void Tunnel::close()
     if (closing_)
         return;
     closing_ = true;
-    Loop& loop = worker_->loop();
-    loop.disarm(timer_);
-    for (Completion* completion : {static_cast<Completion*>(&connect_), static_cast<Completion*>(&client_recv_),
-                                   static_cast<Completion*>(&client_send_), static_cast<Completion*>(&backend_recv_),
-                                   static_cast<Completion*>(&backend_send_)})
-        loop.cancel(*completion);
+    worker_->loop().disarm(timer_);
+    for (const End* end : {&client_, &backend_}) {
+        if (end->stream != nullptr)
+            end->stream->abandon();
+    }
     worker_->retire(*this);
 }
 
 bool Tunnel::quiet() const
 {
-    return !connect_.pending() && !client_recv_.pending() && !client_send_.pending() && !backend_recv_.pending() &&
-           !backend_send_.pending();
+    const auto is_quiet = [](const std::unique_ptr<Stream>& stream) { return stream == nullptr || stream->quiet(); };
+    return is_quiet(client_.stream) && is_quiet(backend_.stream) && std::ranges::all_of(failed_, is_quiet);
 }
 
 }  // namespace sluice::proxy

@@ -3,74 +3,63 @@
 // reads only when its last send is done (back-pressure), and a half-close is passed on.
 #pragma once
 
-#include <string>
+#include <vector>
 
+#include "agent/proxy/bytes.h"
+#include "agent/proxy/stream.h"
 #include "agent/proxy/worker.h"
 
 namespace sluice::proxy {
 
 class Tunnel final : public Connection {
 public:
-    // Relays `client` to a backend of `listener`, which it connects to first.
-    Tunnel(Worker& worker, UniqueFd client, const plan::L4Listener& listener, SnapshotPtr snapshot);
+    // Relays `client` to one of `backends`, which it connects to first. `snapshot` owns the backends.
+    // `first` was received from the client already.
+    Tunnel(Worker& worker, std::unique_ptr<Stream> client, Bytes first, const std::vector<plan::Backend>& backends,
+           SnapshotPtr snapshot, ListenerCounters& counters);
     // Both ends are connected. `to_client` and `to_backend` were received already.
-    Tunnel(Worker& worker, UniqueFd client, UniqueFd backend, std::string to_client, std::string to_backend,
-           ListenerCounters& counters);
+    Tunnel(Worker& worker, std::unique_ptr<Stream> client, std::unique_ptr<Stream> backend, Bytes to_client,
+           Bytes to_backend, ListenerCounters& counters);
 
-    ~Tunnel() override
-    {
-        worker_->loop().close(std::move(client_));
-        worker_->loop().close(std::move(backend_));
-    }
     void start();
     void close() override;
     [[nodiscard]] bool quiet() const override;
     void drain() override {}  // goes on until the deadline
 
 private:
-    struct Direction {
-        UniqueFd* from;
-        UniqueFd* to;
-        Buffer buffer;
-        std::string first;  // sent before anything is read
-        ListenerCounters::Count* bytes;
-        bool done = false;
+    // One end: what it reads goes to the other end.
+    struct End final : StreamUser {
+        explicit End(Tunnel& owner) : tunnel(&owner) {}
+        void on_stream_connected(int result) override { tunnel->on_connected(result); }
+        void on_stream_data(int result, Buffer buffer) override { tunnel->on_data(*this, result, std::move(buffer)); }
+        void on_stream_sent(int result) override { tunnel->on_sent(*this, result); }
+        Tunnel* tunnel;
+        std::unique_ptr<Stream> stream;
+        Bytes out;   // being sent to this end
+        Bytes next;  // came meanwhile: a receive was under way when the tunnel took over
+        bool ended = false;
     };
 
     void connect();
     void refuse();
-    void pump(Direction& direction, Completion& recv, Completion& send, int result, Buffer buffer);
-    void sent(Direction& direction, Completion& recv, int result);
-    void send_first(Direction& direction, Completion& recv, Completion& send);
-    void end_direction(Direction& direction);
-    void on_connected(int result, Buffer buffer);
-    void on_client_data(int result, Buffer buffer)
-    {
-        pump(up_, client_recv_, backend_send_, result, std::move(buffer));
-    }
-    void on_backend_sent(int result, Buffer) { sent(up_, client_recv_, result); }
-    void on_backend_data(int result, Buffer buffer)
-    {
-        pump(down_, backend_recv_, client_send_, result, std::move(buffer));
-    }
-    void on_client_sent(int result, Buffer) { sent(down_, backend_recv_, result); }
+    void relay();
+    [[nodiscard]] End& other(End& end) { return &end == &client_ ? backend_ : client_; }
+    void send(End& to, Bytes bytes);
+    void on_connected(int result);
+    void on_data(End& from, int result, Buffer buffer);
+    void on_sent(End& to, int result);
     void on_timeout();
 
     Worker* worker_;
     SnapshotPtr snapshot_;
-    const plan::L4Listener* listener_ = nullptr;
+    const std::vector<plan::Backend>* backends_ = nullptr;
     ListenerCounters* counters_;
-    UniqueFd client_;
-    UniqueFd backend_;
-    Direction up_;
-    Direction down_;
-    std::vector<SocketAddress> tried_;  // endpoints that did not answer
+    End client_{*this};
+    End backend_{*this};
+    std::vector<std::unique_ptr<Stream>> failed_;  // connects that failed, until they are quiet
+    std::vector<SocketAddress> tried_;
     bool closing_ = false;
-    BoundCompletion<Tunnel> connect_{*this, &Tunnel::on_connected};
-    BoundCompletion<Tunnel> client_recv_{*this, &Tunnel::on_client_data};
-    BoundCompletion<Tunnel> client_send_{*this, &Tunnel::on_client_sent};
-    BoundCompletion<Tunnel> backend_recv_{*this, &Tunnel::on_backend_data};
-    BoundCompletion<Tunnel> backend_send_{*this, &Tunnel::on_backend_sent};
+    bool connecting_ = false;
     BoundTimer<Tunnel> timer_{*this, &Tunnel::on_timeout};
 };
 

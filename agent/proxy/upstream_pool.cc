@@ -1,163 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/proxy/upstream_pool.h"
-
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+#include "agent/proxy/upstream_connection.h"
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
 
-#include "agent/proxy/worker.h"
+#include "agent/proxy/http1_upstream.h"
+#include "agent/proxy/http2_upstream.h"
 
 namespace sluice::proxy {
+namespace {
 
-Upstream::Upstream(Worker& worker, const SocketAddress& to) : endpoint(to), worker_(&worker) {}
+constexpr std::uint64_t kAvoidMs = 1'000;
 
-void Upstream::connect(UniqueFd socket)
+}  // namespace
+
+std::size_t UpstreamPool::KeyHash::operator()(const Key& key) const
 {
-    fd = std::move(socket);
-    worker_->loop().arm(timer_, worker_->limits().connect_timeout_ms);
-    worker_->loop().connect(fd.get(), endpoint, connect_);
+    std::uint64_t halves[2];
+    std::memcpy(halves, key.address.address.bytes().data(), sizeof halves);
+    const std::uint64_t mixed = halves[0] ^
+                                (halves[1] + key.address.port * 4ULL + static_cast<std::uint64_t>(key.protocol)) ^
+                                reinterpret_cast<std::uintptr_t>(key.tls) << 7U;
+    return mixed * 0x9e3779b97f4a7c15ULL >> 16U;  // addresses of a cluster differ in few bits: spread them
 }
 
-void Upstream::recv()
-{
-    if (!recv_.pending())
-        worker_->loop().recv(fd.get(), recv_);
-}
-
-void Upstream::send(std::span<const iovec> spans)
-{
-    sender = user;
-    worker_->loop().send(fd.get(), spans, send_);
-}
-
-void Upstream::on_connect(int result, Buffer)
-{
-    worker_->loop().disarm(timer_);
-    if (user != nullptr)
-        user->on_upstream_connected(timed_out_ ? -ETIMEDOUT : result);
-}
-
-void Upstream::on_recv(int result, Buffer buffer)
-{
-    if (user != nullptr)
-        user->on_upstream_data(result, std::move(buffer));
-    else
-        worker_->upstreams().on_idle_event(*this);
-}
-
-void Upstream::on_send(int result, Buffer)
-{
-    UpstreamUser* from = std::exchange(sender, nullptr);
-    if (user != nullptr)
-        user->on_upstream_sent(result);
-    else if (from != nullptr)
-        from->on_orphan_sent();
-}
-
-void Upstream::on_timeout()
-{
-    timed_out_ = true;
-    if (connect_.pending())
-        worker_->loop().cancel(connect_);
-    else if (user == nullptr)
-        worker_->upstreams().on_idle_event(*this);
-}
-
+UpstreamPool::UpstreamPool(Worker& worker) : worker_(&worker) {}
 UpstreamPool::~UpstreamPool() = default;
 
-Upstream* UpstreamPool::acquire(const SocketAddress& endpoint, UpstreamUser& user, bool fresh)
+UpstreamPool::Endpoint& UpstreamPool::endpoint_of(const Target& target)
 {
-    Endpoint& pooled = endpoints_[endpoint];
-    if (!fresh && !pooled.idle.empty()) {
-        Upstream* upstream = pooled.idle.back();
-        pooled.idle.pop_back();
-        --idle_;
-        worker_->loop().disarm(upstream->timer_);
-        upstream->user = &user;
-        upstream->reused = true;
-        ++pooled.in_flight;
-        return upstream;
+    Endpoint& endpoint = endpoints_[target.key()];
+    if (endpoint.connections == 0) {
+        endpoint.key = target.key();
+        endpoint.tls = target.tls;
     }
-    UniqueFd fd(::socket(endpoint.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd.valid())
+    return endpoint;
+}
+
+Upstream* UpstreamPool::acquire(const Target& target, UpstreamUser& user, bool fresh)
+{
+    Endpoint& endpoint = endpoint_of(target);
+    Upstream* upstream = endpoint.key.protocol == plan::AppProtocol::Http2 ? acquire_http2(endpoint, user, fresh)
+                                                                           : acquire_http1(endpoint, user, fresh);
+    if (upstream != nullptr)
+        ++endpoint.in_flight;
+    return upstream;
+}
+
+Upstream* UpstreamPool::acquire_http1(Endpoint& endpoint, UpstreamUser& user, bool fresh)
+{
+    Http1Upstream* upstream = nullptr;
+    if (!fresh && !endpoint.idle.empty()) {
+        upstream = endpoint.idle.back();
+        endpoint.idle.pop_back();
+        --idle_;
+    } else {
+        upstream = open<Http1Upstream>(endpoint);
+    }
+    if (upstream != nullptr)
+        upstream->assign(user);
+    return upstream;
+}
+
+Upstream* UpstreamPool::acquire_http2(Endpoint& endpoint, UpstreamUser& user, bool fresh)
+{
+    const auto found = std::ranges::find_if(endpoint.http2, &Http2Upstream::has_room);
+    if (!fresh && found != endpoint.http2.end())
+        return &(*found)->open(user);
+    auto* upstream = open<Http2Upstream>(endpoint);
+    if (upstream == nullptr)
         return nullptr;
-    const int on = 1;
-    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    auto upstream = std::make_unique<Upstream>(*worker_, endpoint);
-    Upstream* raw = upstream.get();
-    all_.emplace(raw, std::move(upstream));
-    raw->user = &user;
-    ++pooled.in_flight;
-    raw->connect(std::move(fd));
-    return raw;
+    endpoint.http2.push_back(upstream);
+    return &upstream->open(user);
 }
 
-void UpstreamPool::release(Upstream& upstream)
+template <class Kind> Kind* UpstreamPool::open(Endpoint& endpoint)
 {
-    Endpoint& pooled = endpoints_[upstream.endpoint];
-    if (pooled.idle.size() >= worker_->limits().pooled_per_endpoint_max ||
-        idle_ >= worker_->limits().pooled_per_worker_max || worker_->draining())
-        return discard(upstream);
-    --pooled.in_flight;
-    upstream.user = nullptr;
-    pooled.idle.push_back(&upstream);
+    auto stream = Stream::open(worker_->loop(), endpoint.key.address);
+    if (!stream)
+        return nullptr;
+    if (endpoint.tls != nullptr)
+        (*stream)->start_tls(TlsSession::connect(endpoint.tls));
+    auto made = std::make_unique<Kind>(*worker_, endpoint, *std::move(stream));
+    Kind* upstream = made.get();
+    connections_.push_front(std::move(made));
+    connections_.front()->self_ = connections_.begin();
+    ++endpoint.connections;
+    upstream->connect(endpoint.key.address);
+    return upstream;
+}
+
+bool UpstreamPool::put_idle(Http1Upstream& upstream, Endpoint& endpoint)
+{
+    const Limits& limits = worker_->limits();
+    if (endpoint.idle.size() >= limits.pooled_per_endpoint_max || idle_ >= limits.pooled_per_worker_max ||
+        worker_->draining())
+        return false;
+    endpoint.idle.push_back(&upstream);
     ++idle_;
-    upstream.recv();
-    worker_->loop().arm(upstream.timer_, worker_->limits().upstream_idle_timeout_ms);
+    return true;
 }
 
-void UpstreamPool::discard(Upstream& upstream)
+void UpstreamPool::take_idle(Http1Upstream& upstream, Endpoint& endpoint)
 {
-    if (upstream.user != nullptr)
-        --endpoints_[upstream.endpoint].in_flight;
-    upstream.user = nullptr;
-    Loop& loop = worker_->loop();
-    loop.disarm(upstream.timer_);
-    loop.cancel(upstream.connect_);
-    loop.cancel(upstream.recv_);
-    loop.cancel(upstream.send_);
-    ending_.push_back(&upstream);
+    idle_ -= std::erase(endpoint.idle, &upstream);
 }
 
-// An idle connection that was closed, spoke unasked or was unused for long: gone.
-void UpstreamPool::on_idle_event(Upstream& upstream)
+void UpstreamPool::discard(UpstreamConnection& connection)
 {
-    if (std::ranges::find(ending_, &upstream) != ending_.end())
+    if (std::exchange(connection.ended_, true))
         return;
-    idle_ -= std::erase(endpoints_[upstream.endpoint].idle, &upstream);
-    discard(upstream);
+    connection.end();
+    ended_.splice(ended_.begin(), connections_, connection.self_);
 }
 
-std::uint32_t UpstreamPool::in_flight(const SocketAddress& endpoint) const
+std::uint32_t UpstreamPool::load(const Key& key) const
 {
-    const auto found = endpoints_.find(endpoint);
-    return found == endpoints_.end() ? 0 : found->second.in_flight;
+    const auto found = endpoints_.find(key);
+    if (found == endpoints_.end())
+        return 0;
+    const Endpoint& endpoint = found->second;
+    const bool is_avoided = endpoint.avoid_until_ms > worker_->loop().now_ms();
+    return is_avoided ? std::numeric_limits<std::uint32_t>::max() : endpoint.in_flight;
 }
 
-UniqueFd UpstreamPool::detach(Upstream& upstream)
+void UpstreamPool::avoid(const Target& target)
 {
-    UniqueFd fd = std::move(upstream.fd);
-    discard(upstream);
-    return fd;
+    endpoint_of(target).avoid_until_ms = worker_->loop().now_ms() + kAvoidMs;
 }
 
 void UpstreamPool::bury()
 {
-    for (std::size_t i = 0; i < ending_.size();) {
-        Upstream* upstream = ending_[i];
-        if (!upstream->quiet()) {
-            ++i;
-            continue;
-        }
-        ending_[i] = ending_.back();
-        ending_.pop_back();
-        worker_->loop().close(std::move(upstream->fd));
-        const auto endpoint = endpoints_.find(upstream->endpoint);
-        if (endpoint != endpoints_.end() && endpoint->second.idle.empty() && endpoint->second.in_flight == 0)
-            endpoints_.erase(endpoint);
-        all_.erase(upstream);
-    }
+    if (ended_.empty())
+        return;
+    ended_.remove_if([](const auto& connection) {
+        const bool is_over = connection->quiet();
+        if (is_over)
+            --connection->endpoint_->connections;
+        return is_over;
+    });
+}
+
+void UpstreamPool::sweep()
+{
+    std::erase_if(endpoints_, [now = worker_->loop().now_ms()](const auto& entry) {
+        const Endpoint& endpoint = entry.second;
+        return endpoint.connections == 0 && endpoint.in_flight == 0 && endpoint.avoid_until_ms <= now;
+    });
 }
 
 }  // namespace sluice::proxy

@@ -1,90 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connections to backends: one pool a worker, keyed by endpoint, the most recently used first. An idle connection keeps
-// a receive pending, so that a backend that closes it is noticed at once.
+// Connections to backends: one pool a worker, keyed by endpoint and protocol, the most recently used first. An idle
+// connection keeps a receive pending, so that a backend that closes it is noticed at once.
 #pragma once
 
-#include <map>
+#include <list>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
-#include "agent/proxy/bound.h"
-#include "agent/proxy/input.h"
+#include "agent/plan/plan.h"
+#include "agent/proxy/tls_context.h"
+#include "agent/proxy/upstream.h"
 
 namespace sluice::proxy {
 
-class Upstream;
+class Http1Upstream;
+class Http2Upstream;
+class UpstreamConnection;
 class Worker;
-
-// Who uses a connection at the moment.
-class UpstreamUser {
-public:
-    virtual void on_upstream_connected(int result) = 0;
-    virtual void on_upstream_data(int result, Buffer buffer) = 0;
-    virtual void on_upstream_sent(int result) = 0;
-    // A send whose connection was discarded is over: the bytes it was given need not stay any more.
-    virtual void on_orphan_sent() = 0;
-
-protected:
-    ~UpstreamUser() = default;
-};
-
-class Upstream {
-public:
-    Upstream(Worker& worker, const SocketAddress& endpoint);
-    void connect(UniqueFd fd);
-    void recv();
-    void send(std::span<const iovec> spans);
-    [[nodiscard]] bool sending() const { return send_.pending(); }
-    [[nodiscard]] bool quiet() const { return !recv_.pending() && !send_.pending() && !connect_.pending(); }
-
-    const SocketAddress endpoint;
-    UpstreamUser* user = nullptr;    // none: idle in the pool, or ending
-    UpstreamUser* sender = nullptr;  // whose bytes the send under way points at, also after a discard
-    bool reused = false;             // has served a request before
-    UniqueFd fd;
-
-private:
-    friend class UpstreamPool;
-    void on_connect(int result, Buffer buffer);
-    void on_recv(int result, Buffer buffer);
-    void on_send(int result, Buffer buffer);
-    void on_timeout();
-
-    Worker* worker_;
-    BoundCompletion<Upstream> connect_{*this, &Upstream::on_connect};
-    BoundCompletion<Upstream> recv_{*this, &Upstream::on_recv};
-    BoundCompletion<Upstream> send_{*this, &Upstream::on_send};
-    BoundTimer<Upstream> timer_{*this, &Upstream::on_timeout};  // connecting, or idle
-    bool timed_out_ = false;
-};
 
 class UpstreamPool {
 public:
-    explicit UpstreamPool(Worker& worker) : worker_(&worker) {}
+    // The connections to one address by one protocol.
+    struct Key {
+        SocketAddress address;
+        plan::AppProtocol protocol = plan::AppProtocol::Http1;
+        const TlsClientContext* tls = nullptr;  // none: plain
+        bool operator==(const Key&) const = default;
+    };
+    struct Endpoint {
+        Key key;
+        std::shared_ptr<const TlsClientContext> tls;  // of `key`
+        std::vector<Http1Upstream*> idle;
+        std::vector<Http2Upstream*> http2;
+        std::uint32_t connections = 0;     // also those that end
+        std::uint32_t in_flight = 0;       // requests
+        std::uint64_t avoid_until_ms = 0;  // a connect failed
+    };
+
+    // Where a request goes, and how it is spoken to.
+    struct Target {
+        SocketAddress address;
+        plan::AppProtocol protocol = plan::AppProtocol::Http1;
+        std::shared_ptr<const TlsClientContext> tls;  // none: plain
+        [[nodiscard]] Key key() const { return {address, protocol, tls.get()}; }
+    };
+
+    explicit UpstreamPool(Worker& worker);
     ~UpstreamPool();
 
-    // A connection that idles (`reused` is set: send at once), or a new one that is connecting and will report to
-    // `user`. `fresh` asks for a new one. nullptr: no descriptor could be had.
-    [[nodiscard]] Upstream* acquire(const SocketAddress& endpoint, UpstreamUser& user, bool fresh);
-    void release(Upstream& upstream);  // fit for another request
-    void discard(Upstream& upstream);  // closes it
-    [[nodiscard]] std::uint32_t in_flight(const SocketAddress& endpoint) const;
-    UniqueFd detach(Upstream& upstream);  // for a tunnel; nothing may be pending
-    void bury();
-    [[nodiscard]] std::size_t size() const { return all_.size(); }
+    // A way to `address`: over a connection that is there (`ready` at once), or over a new one, of which `user` hears.
+    // `fresh` asks for a new one. nullptr: no descriptor could be had.
+    [[nodiscard]] Upstream* acquire(const Target& target, UpstreamUser& user, bool fresh);
+    // How much it has to do, for a choice between two: requests under way, the most there is while it is avoided.
+    [[nodiscard]] std::uint32_t load(const Key& key) const;
+    // A connect failed there: others of the backend are preferred for a while.
+    void avoid(const Target& target);
+
+    // From the connections:
+    [[nodiscard]] bool put_idle(Http1Upstream& upstream, Endpoint& endpoint);  // false: there are enough
+    void take_idle(Http1Upstream& upstream, Endpoint& endpoint);
+    void discard(UpstreamConnection& connection);
+
+    void bury();   // after each turn: frees what has ended
+    void sweep();  // forgets endpoints without a connection
+    [[nodiscard]] std::size_t size() const { return connections_.size(); }
 
 private:
-    struct Endpoint {
-        std::vector<Upstream*> idle;
-        std::uint32_t in_flight = 0;
+    struct KeyHash {
+        std::size_t operator()(const Key& key) const;
     };
+    [[nodiscard]] Upstream* acquire_http1(Endpoint& endpoint, UpstreamUser& user, bool fresh);
+    [[nodiscard]] Upstream* acquire_http2(Endpoint& endpoint, UpstreamUser& user, bool fresh);
+    // A new connection that begins to connect; nullptr: no descriptor could be had.
+    template <class Kind> [[nodiscard]] Kind* open(Endpoint& endpoint);
+    Endpoint& endpoint_of(const Target& target);
+
     Worker* worker_;
-    std::map<SocketAddress, Endpoint> endpoints_;
-    std::map<Upstream*, std::unique_ptr<Upstream>> all_;
-    std::vector<Upstream*> ending_;
+    std::unordered_map<Key, Endpoint, KeyHash> endpoints_;
+    std::list<std::unique_ptr<UpstreamConnection>> connections_;
+    std::list<std::unique_ptr<UpstreamConnection>> ended_;
     std::size_t idle_ = 0;  // of all endpoints
-    friend class Upstream;
-    void on_idle_event(Upstream& upstream);
 };
 
 }  // namespace sluice::proxy

@@ -7,8 +7,9 @@
 
 #include <future>
 
-#include "agent/proxy/http_connection.h"
+#include "agent/proxy/http1_connection.h"
 #include "agent/proxy/listener.h"
+#include "agent/proxy/tls_connection.h"
 #include "agent/proxy/tunnel.h"
 #include "agent/proxy/udp_relay.h"
 #include "base/log.h"
@@ -61,6 +62,7 @@ void Worker::run(IoKind kind, std::string* why_not_ring, std::function<void(Resu
             spdlog::critical("worker {}: {}", index_, to_string(turned.error()));
             std::abort();  // a worker that cannot wait serves nobody; the supervisor starts the process anew
         }
+        flush();
         bury();
     }
     loop_->stop();
@@ -69,6 +71,7 @@ void Worker::run(IoKind kind, std::string* why_not_ring, std::function<void(Resu
     listeners_.clear();
     retired_listeners_.clear();
     upstreams_.reset();
+    exchanges_.clear();
     snapshot_.reset();
     loop_.reset();
 }
@@ -139,14 +142,23 @@ void Worker::on_accepted(UniqueFd fd)
     const auto peer = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&other));
     if (!local || !peer || !snapshot_ || draining_)
         return;
-    const auto target = snapshot_->find(*local, plan::Protocol::Tcp);
-    if (target.http != nullptr) {
-        auto connection = std::make_unique<HttpConnection>(*this, std::move(fd), *local, *peer);
-        HttpConnection& started = *connection;
+    const auto& target = snapshot_->find(*local, plan::Protocol::Tcp);
+    auto stream = std::make_unique<Stream>(*loop_, std::move(fd));
+    if (target.tls_port != nullptr || (target.http_port != nullptr && target.http_port->tls)) {
+        auto connection = std::make_unique<TlsConnection>(*this, std::move(stream), *local, *peer);
+        TlsConnection& started = *connection;
+        adopt(std::move(connection));
+        started.start();
+    } else if (target.http != nullptr) {
+        auto connection = std::make_unique<Http1Connection>(*this, std::move(stream), Arrival{*local, *peer});
+        Http1Connection& started = *connection;
         adopt(std::move(connection));
         started.start();
     } else if (target.l4 != nullptr) {
-        auto tunnel = std::make_unique<Tunnel>(*this, std::move(fd), *target.l4, snapshot_);
+        ListenerCounters& counters = counters_.of(target.l4->name);
+        count(counters.connections);
+        auto tunnel =
+            std::make_unique<Tunnel>(*this, std::move(stream), Bytes{}, target.l4->backends, snapshot_, counters);
         Tunnel& started = *tunnel;
         adopt(std::move(tunnel));
         started.start();
@@ -167,6 +179,55 @@ void Worker::retire(Connection& connection)
     connection.retired_ = true;
     retired_.splice(retired_.begin(), connections_, connection.self_);
     open_.store(connections_.size(), std::memory_order_relaxed);
+}
+
+void Worker::set_snapshot(SnapshotPtr snapshot)
+{
+    snapshot_ = std::move(snapshot);
+    counters_by_listener_.clear();
+    upstreams_->sweep();
+}
+
+ListenerCounters& Worker::counters_of(const plan::HttpListener& listener)
+{
+    ListenerCounters*& known = counters_by_listener_[&listener];
+    if (known == nullptr)
+        known = &counters_.of(listener.name);
+    return *known;
+}
+
+Exchange& Worker::take_exchange()
+{
+    if (free_exchanges_.empty()) {
+        exchanges_.push_back(std::make_unique<Exchange>(*this));
+        return *exchanges_.back();
+    }
+    Exchange& exchange = *free_exchanges_.back();
+    free_exchanges_.pop_back();
+    return exchange;
+}
+
+void Worker::give_back(Exchange& exchange) { ended_exchanges_.push_back(&exchange); }
+
+void Worker::flush_soon(Flushable& flushable)
+{
+    if (!std::exchange(flushable.is_due_, true))
+        due_.push_back(&flushable);
+}
+
+void Worker::flush()
+{
+    // Flushing may make others due.
+    for (std::size_t i = 0; i < due_.size(); ++i) {
+        due_[i]->is_due_ = false;
+        due_[i]->flush();
+    }
+    due_.clear();
+    for (Exchange* exchange : ended_exchanges_) {
+        exchange->reset();
+        free_exchanges_.push_back(exchange);
+    }
+    ended_exchanges_.clear();
 }
 
 void Worker::bury()

@@ -3,6 +3,7 @@
 // methods marked so is for the worker's own thread.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -12,9 +13,11 @@
 #include <mutex>
 #include <random>
 #include <thread>
+#include <unordered_map>
 
 #include "agent/proxy/bound.h"
 #include "agent/proxy/counters.h"
+#include "agent/proxy/exchange.h"
 #include "agent/proxy/snapshot.h"
 #include "agent/proxy/upstream_pool.h"
 
@@ -42,6 +45,24 @@ private:
     bool retired_ = false;
 };
 
+// What gathers output during a turn and sends it at the turn's end.
+class Flushable {
+public:
+    virtual ~Flushable() = default;
+    virtual void flush() = 0;
+
+private:
+    friend class Worker;
+    bool is_due_ = false;
+};
+
+// Space for what a turn needs once at a time.
+struct Scratch {
+    http1::RequestHead request{};
+    http1::ResponseHead response{};
+    std::array<char, 64 * 1024> path{};  // as long as a target may be: a head's limit
+};
+
 class Listener;
 
 class Worker {
@@ -60,9 +81,14 @@ public:
     Loop& loop() { return *loop_; }
     const Limits& limits() const { return options_.limits; }
     CounterTable& counters() { return counters_; }
+    [[nodiscard]] ListenerCounters& counters_of(const plan::HttpListener& listener);  // of the current snapshot
+    Scratch& scratch() { return *scratch_; }
+    [[nodiscard]] Exchange& take_exchange();
+    void give_back(Exchange& exchange);     // others may still be in one of its calls: reused after this turn
+    void flush_soon(Flushable& flushable);  // must live until the turn's end
     UpstreamPool& upstreams() { return *upstreams_; }
     const SnapshotPtr& snapshot() const { return snapshot_; }
-    void set_snapshot(SnapshotPtr snapshot) { snapshot_ = std::move(snapshot); }
+    void set_snapshot(SnapshotPtr snapshot);
     bool draining() const { return draining_; }
     std::uint32_t random(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
 
@@ -79,6 +105,7 @@ public:
 private:
     void run(IoKind kind, std::string* why_not_ring, std::function<void(Result<void>)> started);
     void run_tasks();
+    void flush();
     void bury();
 
     Options options_;
@@ -90,6 +117,12 @@ private:
     std::unique_ptr<Loop> loop_;
     std::unique_ptr<UpstreamPool> upstreams_;
     SnapshotPtr snapshot_;
+    std::unordered_map<const plan::HttpListener*, ListenerCounters*> counters_by_listener_;  // of `snapshot_`
+    std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();
+    std::vector<std::unique_ptr<Exchange>> exchanges_;
+    std::vector<Exchange*> free_exchanges_;
+    std::vector<Exchange*> ended_exchanges_;
+    std::vector<Flushable*> due_;
     std::map<std::string, std::unique_ptr<Listener>> listeners_;
     std::list<std::unique_ptr<Connection>> connections_;
     std::list<std::unique_ptr<Connection>> retired_;

@@ -12,16 +12,23 @@
 namespace sluice::source {
 namespace {
 
-constexpr std::array<Kind, 9> kKinds{{
-    {"GatewayClass", model::kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, true, false, decode_gateway_class},
-    {"Gateway", model::kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, decode_gateway},
-    {"HTTPRoute", model::kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, decode_http_route},
-    {"TCPRoute", model::kGatewayGroup, {"v1", "v1alpha2"}, false, false, decode_tcp_route},
-    {"UDPRoute", model::kGatewayGroup, {"v1", "v1alpha2"}, false, false, decode_udp_route},
-    {"ReferenceGrant", model::kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, decode_reference_grant},
-    {"Namespace", "", {"v1"}, true, true, decode_namespace},
-    {"Service", "", {"v1"}, false, true, decode_service},
-    {"EndpointSlice", "discovery.k8s.io", {"v1"}, false, false, decode_endpoint_slice},
+using model::kGatewayGroup;
+
+constexpr std::array<Kind, 14> kKinds{{
+    {"GatewayClass", kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, true, false, false, decode_gateway_class},
+    {"Gateway", kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, false, decode_gateway},
+    {"HTTPRoute", kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, false, decode_http_route},
+    {"GRPCRoute", kGatewayGroup, {"v1", "v1alpha2"}, false, false, false, decode_grpc_route},
+    {"TLSRoute", kGatewayGroup, {"v1", "v1alpha3", "v1alpha2"}, false, false, false, decode_tls_route},
+    {"TCPRoute", kGatewayGroup, {"v1", "v1alpha2"}, false, false, false, decode_tcp_route},
+    {"UDPRoute", kGatewayGroup, {"v1", "v1alpha2"}, false, false, false, decode_udp_route},
+    {"BackendTLSPolicy", kGatewayGroup, {"v1", "v1alpha3"}, false, false, false, decode_backend_tls_policy},
+    {"ReferenceGrant", kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, false, decode_reference_grant},
+    {"Namespace", "", {"v1"}, true, true, false, decode_namespace},
+    {"Service", "", {"v1"}, false, true, false, decode_service},
+    {"EndpointSlice", "discovery.k8s.io", {"v1"}, false, false, false, decode_endpoint_slice},
+    {"Secret", "", {"v1"}, false, false, true, decode_secret},
+    {"ConfigMap", "", {"v1"}, false, false, false, decode_config_map},
 }};
 
 // A scalar of the map, whatever it is, so that problems can name an object that is wrong in other ways.
@@ -77,6 +84,10 @@ private:
         const std::string version = slash == std::string::npos ? api_version : api_version.substr(slash + 1);
         const model::ObjectKey named = key_of(value, kind);
         report.set_object(printable(named.name.empty() ? kind : named.to_string()));
+        const auto same_kind = std::ranges::find(kKinds, kind, &Kind::name);
+        // By the kind alone, so that a wrong apiVersion shows nothing either.
+        if (same_kind != kKinds.end() && same_kind->holds_keys)
+            report.hide_values();
         if (kind.empty() || api_version.empty()) {
             Fields f(value);
             static_cast<void>(f["apiVersion"].required().string());

@@ -13,8 +13,9 @@
 
 namespace sluice::source {
 
-using AnyObject = std::variant<model::GatewayClass, model::Gateway, model::HttpRoute, model::TcpRoute, model::UdpRoute,
-                               model::ReferenceGrant, model::Namespace, model::Service, model::EndpointSlice>;
+using AnyObject = std::variant<model::GatewayClass, model::Gateway, model::HttpRoute, model::GrpcRoute, model::TlsRoute,
+                               model::TcpRoute, model::UdpRoute, model::BackendTlsPolicy, model::ReferenceGrant,
+                               model::Namespace, model::Service, model::EndpointSlice, model::Secret, model::ConfigMap>;
 
 struct DecodedObject {
     AnyObject object;

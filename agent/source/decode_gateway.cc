@@ -2,6 +2,7 @@
 // Decoders of GatewayClass and Gateway, with the rules that their CRDs state.
 #include <algorithm>
 
+#include "agent/source/decode_tls.h"
 #include "agent/source/kinds.h"
 #include "agent/source/validate.h"
 #include "base/ip_address.h"
@@ -71,20 +72,6 @@ model::AllowedRoutes decode_allowed_routes(const Value& value)
     return allowed;
 }
 
-void check_tls(const Value& value, const std::string& protocol)
-{
-    if (!value.present())
-        return;
-    if (protocol == "HTTP" || protocol == "TCP" || protocol == "UDP")
-        return value.refuse("accepted on listeners of protocol HTTPS and TLS only");
-    Fields f(value);
-    const std::string mode =
-        f["mode"].one_of<std::string>({{"Terminate", "Terminate"}, {"Passthrough", "Passthrough"}}, "Terminate");
-    if (protocol == "HTTPS" && mode != "Terminate")
-        f["mode"].refuse("protocol HTTPS accepts Terminate only");
-    f.ignore({"certificateRefs", "options", "frontendValidation"});
-}
-
 model::Listener decode_listener(const Value& value)
 {
     Fields f(value);
@@ -98,8 +85,7 @@ model::Listener decode_listener(const Value& value)
         listener.hostname = host.string(hostname);
     if (!listener.hostname.empty() && (listener.protocol == "TCP" || listener.protocol == "UDP"))
         host.refuse("a listener of protocol " + listener.protocol + " takes no hostname");
-    check_tls(f["tls"], listener.protocol);
-    listener.has_tls = f["tls"].present();
+    listener.tls = decode_listener_tls(f["tls"], listener.protocol);
     listener.allowed_routes = decode_allowed_routes(f["allowedRoutes"]);
     return listener;
 }
@@ -181,7 +167,8 @@ AnyObject decode_gateway(Fields& root, model::ObjectMeta meta)
         object.addresses.push_back(std::move(address));
     }
     decode_infrastructure(spec["infrastructure"], object);
-    spec.not_acted_on({"tls", "allowedListeners", "backendTLS", "defaultScope"});
+    object.tls = decode_gateway_tls(spec["tls"]);
+    spec.not_acted_on({"allowedListeners", "backendTLS", "defaultScope"});
     return object;
 }
 

@@ -20,18 +20,25 @@ struct Kind {
     std::array<std::string_view, 3> versions;
     bool cluster_scoped;
     bool name_is_label;  // its names are RFC 1123 labels; otherwise subdomains
+    bool holds_keys;     // its values are not to be shown
     KindDecoder decode;
 };
 
 [[nodiscard]] AnyObject decode_gateway_class(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_gateway(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_http_route(Fields& root, model::ObjectMeta meta);
+[[nodiscard]] AnyObject decode_grpc_route(Fields& root, model::ObjectMeta meta);
+[[nodiscard]] AnyObject decode_tls_route(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_tcp_route(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_udp_route(Fields& root, model::ObjectMeta meta);
+[[nodiscard]] AnyObject decode_backend_tls_policy(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_reference_grant(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_namespace(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_service(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_endpoint_slice(Fields& root, model::ObjectMeta meta);
+
+[[nodiscard]] AnyObject decode_secret(Fields& root, model::ObjectMeta meta);
+[[nodiscard]] AnyObject decode_config_map(Fields& root, model::ObjectMeta meta);
 
 [[nodiscard]] model::ObjectMeta decode_meta(const Value& value, const Kind& kind);
 

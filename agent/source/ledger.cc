@@ -18,12 +18,17 @@ struct Append {
     void operator()(const model::GatewayClass& object) const { objects.gateway_classes.push_back(object); }
     void operator()(const model::Gateway& object) const { objects.gateways.push_back(object); }
     void operator()(const model::HttpRoute& object) const { objects.http_routes.push_back(object); }
+    void operator()(const model::GrpcRoute& object) const { objects.grpc_routes.push_back(object); }
+    void operator()(const model::TlsRoute& object) const { objects.tls_routes.push_back(object); }
     void operator()(const model::TcpRoute& object) const { objects.tcp_routes.push_back(object); }
     void operator()(const model::UdpRoute& object) const { objects.udp_routes.push_back(object); }
+    void operator()(const model::BackendTlsPolicy& object) const { objects.backend_tls_policies.push_back(object); }
     void operator()(const model::ReferenceGrant& object) const { objects.reference_grants.push_back(object); }
     void operator()(const model::Namespace& object) const { objects.namespaces.push_back(object); }
     void operator()(const model::Service& object) const { objects.services.push_back(object); }
     void operator()(const model::EndpointSlice& object) const { objects.endpoint_slices.push_back(object); }
+    void operator()(const model::Secret& object) const { objects.secrets.push_back(object); }
+    void operator()(const model::ConfigMap& object) const { objects.config_maps.push_back(object); }
 };
 
 // One place in a file that gives an object. A refused object claims its name too: or a bad edit would let its double

@@ -48,7 +48,8 @@ void Report::add(bool fatal, int line, std::string field, std::string value, std
 {
     int& count = fatal ? fatal_ : notes_;
     if (++count <= kProblemsPerObjectMax)
-        problems_.push_back({fatal, file_, line, object_, printable(field), printable(value), std::move(message)});
+        problems_.push_back(
+            {fatal, file_, line, object_, printable(field), hides_values_ ? "" : printable(value), std::move(message)});
 }
 
 std::string Value::shown() const
@@ -143,9 +144,9 @@ std::optional<bool> Value::boolean() const
     return std::nullopt;
 }
 
-std::map<std::string, std::string> Value::string_map() const
+std::vector<std::pair<std::string, Value>> Value::entries() const
 {
-    std::map<std::string, std::string> result;
+    std::vector<std::pair<std::string, Value>> result;
     if (!present())
         return result;
     if (!is_map()) {
@@ -155,8 +156,16 @@ std::map<std::string, std::string> Value::string_map() const
     for (std::size_t i = 0; i + 1 < node_->items.size(); i += 2) {
         const std::string& key = tree_->at(node_->items[i]).text;
         const Node& item = tree_->at(node_->items[i + 1]);
-        result[key] = Value(*report_, *tree_, &item, item.line, path_ + "[" + printable(key) + "]").string();
+        result.emplace_back(key, Value(*report_, *tree_, &item, item.line, path_ + "[" + printable(key) + "]"));
     }
+    return result;
+}
+
+std::map<std::string, std::string> Value::string_map() const
+{
+    std::map<std::string, std::string> result;
+    for (const auto& [key, value] : entries())
+        result[key] = value.string();
     return result;
 }
 

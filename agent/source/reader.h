@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/source/files.h"
@@ -22,6 +23,8 @@ public:
     Report(std::vector<Problem>& problems, std::string file) : problems_(problems), file_(std::move(file)) {}
 
     void set_object(std::string name) { object_ = std::move(name); }
+    // From here on problems say where and what, but not which value was found: for objects that hold keys.
+    void hide_values() { hides_values_ = true; }
     void add(bool fatal, int line, std::string field, std::string value, std::string message);
     [[nodiscard]] bool refused() const { return fatal_ > 0; }
 
@@ -29,6 +32,7 @@ private:
     std::vector<Problem>& problems_;
     std::string file_;
     std::string object_;
+    bool hides_values_ = false;
     int fatal_ = 0;
     int notes_ = 0;
 };
@@ -67,6 +71,8 @@ public:
     [[nodiscard]] std::optional<std::uint16_t> port() const;
     [[nodiscard]] std::optional<bool> boolean() const;
     [[nodiscard]] std::map<std::string, std::string> string_map() const;
+    // The keys of a map, whatever they are, and their values.
+    [[nodiscard]] std::vector<std::pair<std::string, Value>> entries() const;
     // The elements of a list; with more than `max` or fewer than `min` of them the list is refused and reads as empty.
     [[nodiscard]] std::vector<Value> list(std::size_t min, std::size_t max) const;
     // A string out of the given ones; `fallback` when missing.

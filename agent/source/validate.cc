@@ -206,6 +206,61 @@ std::uint32_t duration_ms(std::string_view text)
     return static_cast<std::uint32_t>(std::min(parse_duration(text).value_or(0), kMax));
 }
 
+namespace {
+
+// [A-Za-z_][A-Za-z_0-9]*
+bool is_identifier(std::string_view text)
+{
+    return !text.empty() && !is_digit(text.front()) &&
+           std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '_'; });
+}
+
+}  // namespace
+
+Fault grpc_service(std::string_view text)
+{
+    std::string_view rest = text.starts_with('.') ? text.substr(1) : text;
+    bool good = text.size() <= 1024;
+    while (good) {
+        const std::size_t dot = rest.find('.');
+        good = is_identifier(rest.substr(0, dot));
+        if (good && dot == std::string_view::npos)
+            return std::nullopt;
+        rest.remove_prefix(std::min(rest.size(), dot + 1));
+    }
+    return "not a gRPC service: at most 1024 characters, names of letters, digits and '_' separated by '.', such as "
+           "helloworld.Greeter";
+}
+
+Fault grpc_method(std::string_view text)
+{
+    if (text.size() <= 1024 && is_identifier(text))
+        return std::nullopt;
+    return "not a gRPC method: at most 1024 letters, digits and '_', not beginning with a digit, such as SayHello";
+}
+
+Fault absolute_uri(std::string_view text)
+{
+    if (Fault fault = length_between(text, 1, 253))
+        return fault;
+    const std::size_t scheme = text.find_first_of(":/?#");
+    if (scheme != std::string_view::npos && scheme > 0 && text.substr(scheme).starts_with("://"))
+        return std::nullopt;
+    return "not an absolute URI: a scheme, \"://\" and more, such as spiffe://example.org/ns/web/sa/shop";
+}
+
+Fault well_known_ca(std::string_view text)
+{
+    const std::size_t slash = text.find('/');
+    const std::string_view name = slash == std::string_view::npos ? "" : text.substr(slash + 1);
+    const bool prefixed = !name.empty() && name.size() <= 63 && is_subdomain(text.substr(0, slash)) &&
+                          is_alnum(name.front()) && is_alnum(name.back()) &&
+                          std::ranges::all_of(name, [](char c) { return is_alnum(c) || has_any({&c, 1}, "-_."); });
+    if (text == "System" || (prefixed && text.size() <= 253))
+        return std::nullopt;
+    return "not one of the accepted values: System, or a domain-prefixed name";
+}
+
 // An endpoint on these addresses would let whoever may write EndpointSlices reach what belongs to the node itself
 // (CVE-2021-25740); the API server refuses them as well.
 Fault endpoint_address(std::string_view text)

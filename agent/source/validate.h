@@ -25,6 +25,10 @@ namespace sluice::source {
 [[nodiscard]] Fault header_value(std::string_view text);
 [[nodiscard]] Fault query_value(std::string_view text);
 [[nodiscard]] Fault duration(std::string_view text);  // GEP-2257
+[[nodiscard]] Fault grpc_service(std::string_view text);
+[[nodiscard]] Fault grpc_method(std::string_view text);
+[[nodiscard]] Fault absolute_uri(std::string_view text);   // RFC 3986, with a scheme and an authority
+[[nodiscard]] Fault well_known_ca(std::string_view text);  // System or a domain-prefixed name
 [[nodiscard]] Fault endpoint_address(std::string_view text);
 
 // Of a text that passed duration(). Saturates at the type's end, which is 49 days.

@@ -61,7 +61,7 @@ bpftool map dump pinned "$pins/sl_backends" | jq -c 'first(.[] | (.formatted // 
 title "... and the attachments: the pinned links and their programs"
 mapfile -t pinned < <(find "$tmp/bpf/sluice" -type f | sort)
 for pin in "${pinned[@]}"; do
-    program=$(bpftool -j link show pinned "$pin" 2>/dev/null | jq -e .prog_id) || continue
+    program=$(pinned_link "$pin" | jq -e .prog_id) || continue
     printf '   %-28s %s\n' "${pin#"$tmp/bpf/"}" "$(bpftool -j prog show id "$program" | jq -r '"program \(.name), \(.type)"')"
 done
 

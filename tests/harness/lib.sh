@@ -322,6 +322,10 @@ stop_sluice() {
 }
 agent_gone() { [ "$(ps -o stat= -p "$sluice_pid" | cut -c1)" = Z ] || ! kill -0 "$sluice_pid" 2>/dev/null; }
 
+# pinned_link FILE: a link of the node as JSON; fails for another kind of pin. bpftool 7.5 exits with 255 for a link too.
+pinned_link() { { in_ns node bpftool -j link show pinned "$1" 2>/dev/null || true; } | jq -ec 'select(.prog_id)'; }
+object_gone() { { bpftool -j "$1" show id "$2" 2>/dev/null || true; } | jq -e .error; }  # object_gone map|link|prog ID
+
 # expect_no_pins WHAT: the agent's folder is gone from the bpffs, which holds files of the kernel's own too.
 expect_no_pins() { [ ! -e "$tmp/bpf/sluice" ] || fail "$1: $(find "$tmp/bpf/sluice")"; }
 

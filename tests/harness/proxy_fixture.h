@@ -129,7 +129,8 @@ protected:
         auto plan = std::make_shared<plan::Plan>();
         plan::HttpListener listener{.name = "default/g/http", .hostname = "", .hosts = {}, .rules = {std::move(rule)}};
         listener.hosts.push_back({"", {{model::HttpMatch{}, 0}}});
-        plan->http.push_back({{*IpAddress::parse("127.0.0.1")}, free_port(), {std::move(listener)}});
+        plan->http.push_back(
+            {.addresses = {*IpAddress::parse("127.0.0.1")}, .port = free_port(), .listeners = {std::move(listener)}});
         EXPECT_TRUE(proxy_->publish(plan, proxy::Ingress::Bound).empty());
         return plan->http.front().port;
     }

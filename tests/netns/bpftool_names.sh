@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Tables and attachments are readable from outside: bpftool shows every map with named fields, every link's program
-# by its name.
+# Tables and attachments are readable from outside: bpftool shows every map with named fields, and every attachment
+# with its hook, its interface and the program's name. After SIGTERM it shows none.
 BUILD=$1 variant=$2 test_name=bpftool_names-$2
 . "$(dirname "$0")/../harness/lib.sh"
+[[ $(bpftool version) != "bpftool v7."[0-4].* ]] || skip "this bpftool does not know tcx: it takes 7.5"
 setup_topology
 
 put_services b1 b2
@@ -32,19 +33,37 @@ for pin in "$pins"/sl_*; do
     [ -z "$name" ] || [ "$name" = "$(basename "$pin")" ] || fail "$(basename "$pin") is map $name"
 done
 
-programs=''
+program_name() { bpftool -j prog show id "$1" | jq -r .name; }
+is_same() { [ "$2" = "$3" ] || fail "$1: wanted"$'\n'"$2"$'\n'"got"$'\n'"$3"; }  # is_same WHAT WANTED GOT
+
+hooks() { in_ns node bpftool -j net show | jq -c '.[0] | [.xdp[], .tc[], .flow_dissector[], .netfilter[]?]'; }
+
+links='' xdp_link='' link_ids='' program_ids=''
 mapfile -t pins_found < <(find "$tmp/bpf/sluice" -type f)
 for pin in "${pins_found[@]}"; do
-    id=$(bpftool -j link show pinned "$pin" 2>/dev/null | jq -e .prog_id) || continue
-    programs+="$(bpftool -j prog show id "$id" | jq -r .name)"$'\n'
+    link=$(pinned_link "$pin") || continue
+    id=$(jq .id <<<"$link") program=$(jq .prog_id <<<"$link")
+    bpftool -j link show | jq -e "any(.[]; .id == $id)" >/dev/null || fail "bpftool link does not list $link"
+    link_ids+=" $id" program_ids+=" $program"
+    links+="$(jq -r '"\(.type) \(.devname // .netns_ino) \(.attach_type // "-")"' <<<"$link") $(program_name "$program")"$'\n'
 done
-[ "$(grep -c '^sl_' <<<"$programs")" -ge 4 ] || fail "links of lan0, b1, b2 and sk_lookup, found: $programs"
-if grep -v '^sl_' <<<"${programs%$'\n'}"; then fail "a program's name"; fi
-if [ "$variant" = xdp ]; then
-    shown=$(in_ns node bpftool net show)
-    grep -q lan0 <<<"$shown" || fail "bpftool net shows no XDP program on lan0: $shown"
-fi
+
+[ "$variant" != xdp ] || xdp_link='xdp lan0 - sl_xdp_ingress'
+netns=$(in_ns node stat -Lc %i /proc/self/ns/net)
+is_same "bpftool link" "$(printf '%s\n' "netns $netns sk_lookup sl_sk_lookup" \
+    "tcx "{b1,b2,lan0}" tcx_ingress sl_tc_ingress" ${xdp_link:+"$xdp_link"} | sort)" "$(sort <<<"${links%$'\n'}")"
+
+is_same "tcx in bpftool net" "$(printf '%s\n' {b1,b2,lan0}" tcx/ingress sl_tc_ingress")" \
+    "$(hooks | jq -r '.[] | select(.kind) | "\(.devname) \(.kind) \(.name)"' | sort)"
+xdp=$(hooks | jq -r '.[] | select(.mode) | "\(.devname) \(.mode) \(.id)"')
+[ -z "$xdp" ] || xdp="${xdp% *} $(program_name "${xdp##* }")"
+is_same "XDP in bpftool net" "${xdp_link:+lan0 driver sl_xdp_ingress}" "$xdp"
+
 for interface in lan0 b1 b2; do
     expect "$(status_json)" "any(.attachments[]; .interface == \"$interface\" and .hook == \"tcx\")" "tcx on $interface"
 done
+
 stop_sluice
+is_same "bpftool net after the end" '[]' "$(hooks)"
+for id in $link_ids; do wait_until 10 "link $id is gone" object_gone link "$id"; done
+for id in $program_ids; do wait_until 10 "program $id is gone" object_gone prog "$id"; done

@@ -14,8 +14,6 @@ put_udp_route udp udp b1:1 b2:1
 
 node_addresses() { in_ns node ip -br addr show dev lo | sed 's/ *$//'; }
 vip_is_local() { node_addresses | grep "$vip4/32" >/dev/null && node_addresses | grep "$vip6/128" >/dev/null; }
-# Other tests have objects of the same names at the same time: ours are known by their ids.
-object_gone() { ! bpftool "$1" show id "$2" >/dev/null 2>&1; }
 hooks() { in_ns node bpftool -j net show | jq '[.[] | .xdp, .tc, .flow_dissector | length] | add'; }
 
 addresses_before=$(node_addresses)
@@ -29,9 +27,9 @@ maps='' links='' programs=''
 mapfile -t pins_found < <(find "$tmp/bpf/sluice" -type f)
 for pin in "${pins_found[@]}"; do
     if id=$(bpftool -j map show pinned "$pin" 2>/dev/null | jq -e .id); then maps+=" $id"
-    elif id=$(bpftool -j link show pinned "$pin" 2>/dev/null | jq -e .id); then
-        links+=" $id"
-        programs+=" $(bpftool -j link show pinned "$pin" | jq .prog_id)"
+    elif link=$(pinned_link "$pin"); then
+        links+=" $(jq .id <<<"$link")"
+        programs+=" $(jq .prog_id <<<"$link")"
     fi
 done
 [ "$variant" = proxy ] || { [ -n "$maps" ] && [ -n "$links" ]; } || fail "nothing is pinned under $tmp/bpf"

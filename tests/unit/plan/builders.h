@@ -143,6 +143,101 @@ inline model::ReferenceGrant grant(const std::string& ns, const std::string& fro
     return result;
 }
 
+// PEM by its frame alone: the planner looks no further.
+inline std::string pem(const std::string& label, const std::string& body = "TUlJQg==")
+{
+    return "-----BEGIN " + label + "-----\n" + body + "\n-----END " + label + "-----\n";
+}
+
+inline model::Secret secret(const std::string& name, const std::string& ns = "default")
+{
+    model::Secret result;
+    result.meta = meta(name, ns);
+    result.tls_crt = pem("CERTIFICATE");
+    result.tls_key = pem("PRIVATE KEY");
+    return result;
+}
+
+inline model::ConfigMap config_map(const std::string& name, const std::string& ns = "default",
+                                   std::optional<std::string> ca = pem("CERTIFICATE"))
+{
+    model::ConfigMap result;
+    result.meta = meta(name, ns);
+    result.ca_crt = std::move(ca);
+    return result;
+}
+
+inline model::ObjectReference object_ref(const std::string& kind, const std::string& name, const char* ns = nullptr)
+{
+    model::ObjectReference result;
+    result.kind = kind;
+    result.name = name;
+    if (ns != nullptr)
+        result.ns = ns;
+    return result;
+}
+
+// Of protocol HTTPS or TLS, with the certificate in Secret "cert".
+inline model::Listener tls_listener(const std::string& name, const std::string& protocol, std::uint16_t port,
+                                    const std::string& hostname = "")
+{
+    model::Listener result = listener(name, protocol, port, hostname);
+    result.tls = model::ListenerTls{model::ListenerTls::Mode::Terminate, {object_ref("Secret", "cert")}};
+    return result;
+}
+
+inline model::Listener passthrough_listener(const std::string& name, std::uint16_t port,
+                                            const std::string& hostname = "")
+{
+    model::Listener result = listener(name, "TLS", port, hostname);
+    result.tls = model::ListenerTls{model::ListenerTls::Mode::Passthrough, {}};
+    return result;
+}
+
+inline model::TlsRoute tls_route(const std::string& name, std::vector<std::string> hostnames,
+                                 std::vector<model::BackendRef> backends = {backend("web")},
+                                 const std::string& created = "")
+{
+    auto result = l4_route<model::TlsRoute>(name, {parent("gw")}, std::move(backends), created);
+    result.hostnames = std::move(hostnames);
+    return result;
+}
+
+inline model::GrpcMatch grpc_match(const std::string& service_name, const std::string& method,
+                                   model::ValueMatchType type = model::ValueMatchType::Exact)
+{
+    model::GrpcMatch result;
+    result.method = {type, service_name, method};
+    return result;
+}
+
+inline model::GrpcRoute grpc_route(const std::string& name, std::vector<std::string> hostnames = {},
+                                   std::vector<model::GrpcMatch> matches = {{}}, const std::string& created = "")
+{
+    model::GrpcRoute result;
+    result.meta = meta(name);
+    result.meta.creation_timestamp = created;
+    result.parent_refs = {parent("gw")};
+    result.hostnames = std::move(hostnames);
+    result.rules.emplace_back();
+    result.rules[0].matches = std::move(matches);
+    result.rules[0].backend_refs = {backend("web")};
+    return result;
+}
+
+// For the whole Service, trusting ConfigMap "ca".
+inline model::BackendTlsPolicy tls_policy(const std::string& name, const std::string& service_name,
+                                          const std::string& created = "")
+{
+    model::BackendTlsPolicy result;
+    result.meta = meta(name);
+    result.meta.creation_timestamp = created;
+    result.targets = {{"", "Service", service_name, {}}};
+    result.ca_refs = {object_ref("ConfigMap", "ca")};
+    result.hostname = "backend.example.com";
+    return result;
+}
+
 struct World {
     model::Objects objects;
     NodeFacts facts;
@@ -158,11 +253,16 @@ struct World {
     World& add(model::GatewayClass one) { return push(objects.gateway_classes, std::move(one)); }
     World& add(model::Gateway one) { return push(objects.gateways, std::move(one)); }
     World& add(model::HttpRoute one) { return push(objects.http_routes, std::move(one)); }
+    World& add(model::GrpcRoute one) { return push(objects.grpc_routes, std::move(one)); }
+    World& add(model::TlsRoute one) { return push(objects.tls_routes, std::move(one)); }
     World& add(model::TcpRoute one) { return push(objects.tcp_routes, std::move(one)); }
     World& add(model::UdpRoute one) { return push(objects.udp_routes, std::move(one)); }
     World& add(model::Service one) { return push(objects.services, std::move(one)); }
     World& add(model::EndpointSlice one) { return push(objects.endpoint_slices, std::move(one)); }
     World& add(model::ReferenceGrant one) { return push(objects.reference_grants, std::move(one)); }
+    World& add(model::BackendTlsPolicy one) { return push(objects.backend_tls_policies, std::move(one)); }
+    World& add(model::Secret one) { return push(objects.secrets, std::move(one)); }
+    World& add(model::ConfigMap one) { return push(objects.config_maps, std::move(one)); }
     World& add(model::Namespace one) { return push(objects.namespaces, std::move(one)); }
     [[nodiscard]] Plan plan() const { return make_plan(objects, facts); }
 
@@ -237,6 +337,15 @@ inline std::string route_message(const Plan& plan, const std::string& kind, cons
 {
     const auto* status = find_status(plan, kind, name);
     return status == nullptr ? "" : message(status->parents.at(0).conditions, type);
+}
+
+// Of a BackendTLSPolicy through the Gateway "gw".
+inline std::string policy_outcome(const Plan& plan, const std::string& name, const std::string& type)
+{
+    const auto* status = find_status(plan, "BackendTLSPolicy", name);
+    if (status == nullptr || status->ancestors.size() != 1 || status->ancestors[0].ancestor.name != "gw")
+        return "none";
+    return outcome(status->ancestors[0].conditions, type);
 }
 
 }  // namespace sluice::plan::test

@@ -145,7 +145,9 @@ TEST(GatewayStatus, WithoutAnyNodeAddressNoneIsAssigned)
 TEST(GatewayStatus, AListenerOnItsOwnIsValidOrSaysWhyNot)
 {
     model::Listener tls = listener("l", "HTTP", 80);
-    tls.has_tls = true;
+    tls.tls = model::ListenerTls{};
+    model::Listener passthrough_https = listener("l", "HTTPS", 443);
+    passthrough_https.tls = model::ListenerTls{model::ListenerTls::Mode::Passthrough, {}};
     struct Row {
         const char* claim;
         model::Listener listener;
@@ -153,21 +155,25 @@ TEST(GatewayStatus, AListenerOnItsOwnIsValidOrSaysWhyNot)
         std::size_t kinds;
     };
     const Row rows[] = {
-        {"HTTP", listener("l", "HTTP", 80), "True/Accepted", 1},
+        {"HTTP", listener("l", "HTTP", 80), "True/Accepted", 2},
         {"TCP", listener("l", "TCP", 80), "True/Accepted", 1},
         {"UDP", listener("l", "UDP", 80), "True/Accepted", 1},
-        {"HTTPS", listener("l", "HTTPS", 443), "False/UnsupportedProtocol", 0},
-        {"TLS", listener("l", "TLS", 443), "False/UnsupportedProtocol", 0},
+        {"HTTPS", tls_listener("l", "HTTPS", 443), "True/Accepted", 2},
+        {"TLS that ends here", tls_listener("l", "TLS", 443), "True/Accepted", 1},
+        {"TLS that is passed through", passthrough_listener("l", 443), "True/Accepted", 1},
+        {"TLS without tls", listener("l", "TLS", 443), "False/UnsupportedValue", 1},
+        {"HTTPS that is passed through", passthrough_https, "False/UnsupportedValue", 2},
         {"a protocol of another domain", listener("l", "example.com/x", 443), "False/UnsupportedProtocol", 0},
         {"lower case is another protocol", listener("l", "http", 80), "False/UnsupportedProtocol", 0},
-        {"tls on HTTP", tls, "False/UnsupportedValue", 1},
+        {"tls on HTTP", tls, "False/UnsupportedValue", 2},
         {"hostname on TCP", listener("l", "TCP", 80, "x.org"), "False/UnsupportedValue", 1},
-        {"port 0", listener("l", "HTTP", 0), "False/UnsupportedValue", 1},
-        {"a name twice", listener("good", "HTTP", 81), "True/Accepted", 1},
+        {"port 0", listener("l", "HTTP", 0), "False/UnsupportedValue", 2},
+        {"a name twice", listener("good", "HTTP", 81), "True/Accepted", 2},
     };
     for (const Row& row : rows) {
         World world;
-        const Plan plan = world.add(gateway("gw", {listener("good", "HTTP", 8080), row.listener})).plan();
+        const Plan plan =
+            world.add(secret("cert")).add(gateway("gw", {listener("good", "HTTP", 8080), row.listener})).plan();
         const auto& status = listener_of(plan, "gw", row.listener.name);
         EXPECT_EQ(outcome(status.conditions, "Accepted"), row.accepted) << row.claim;
         EXPECT_EQ(status.supported_kinds.size(), row.kinds) << row.claim;
@@ -189,6 +195,7 @@ TEST(GatewayStatus, TheSecondOfTwoListenersOfOneNameIsRefused)
 TEST(GatewayStatus, InvalidRouteKindsAreNamedAndGoodOnesKept)
 {
     const model::RouteGroupKind http{model::kGatewayGroup, "HTTPRoute"};
+    const model::RouteGroupKind grpc{model::kGatewayGroup, "GRPCRoute"};
     const model::RouteGroupKind tcp{model::kGatewayGroup, "TCPRoute"};
     const model::RouteGroupKind wrong_group{"", "HTTPRoute"};
     struct Row {
@@ -202,6 +209,7 @@ TEST(GatewayStatus, InvalidRouteKindsAreNamedAndGoodOnesKept)
     const Row rows[] = {
         {"the protocol's own", {http}, "True/ResolvedRefs", 1, "True/Programmed", "True/Accepted"},
         {"none good", {tcp}, "False/InvalidRouteKinds", 0, "False/Invalid", "False/ListenersNotValid"},
+        {"the protocol's other one", {grpc}, "True/ResolvedRefs", 1, "True/Programmed", "True/Accepted"},
         {"some good", {tcp, http}, "False/InvalidRouteKinds", 1, "True/Programmed", "True/ListenersNotValid"},
         {"wrong group", {wrong_group}, "False/InvalidRouteKinds", 0, "False/Invalid", "False/ListenersNotValid"},
     };

@@ -83,5 +83,26 @@ TEST(Hostname, NamesWithoutIntersectionAreLeftOut)
     EXPECT_EQ(served_hosts("*.example.com", {"B.example.com", "x.org"}).at(0).hostname, "b.example.com");
 }
 
+TEST(HostnameSet, FindsAnOverlapWhereOneNameMeetsAnother)
+{
+    const char* names[] = {"",    "a.org",  "b.a.org",  "c.b.a.org", "*.a.org", "*.b.a.org", "*.c.a.org", "*.org",
+                           "org", "xa.org", "*.xa.org", "b.org",     "*.b.org", "a.b.org",   "*.com",     "a.com"};
+    for (const char* first : names) {
+        for (const char* second : names) {
+            HostnameSet set;
+            EXPECT_FALSE(set.overlaps(first));
+            set.insert(first);
+            set.insert("zz.example");
+            for (const char* asked : names) {
+                const bool expected = intersect(first, asked) || intersect(second, asked);
+                HostnameSet both = set;
+                both.insert(second);
+                EXPECT_EQ(both.overlaps(asked), expected || intersect("zz.example", asked).has_value())
+                    << first << " and " << second << " against " << asked;
+            }
+        }
+    }
+}
+
 }  // namespace
 }  // namespace sluice::plan

@@ -40,7 +40,7 @@ TEST(References, EachKindOfBadReferenceHasItsReasonAndKeepsItsShare)
         {"unknown kind", bucket, "InvalidKind", "example.com/Bucket"},
         {"no port", no_port, "UnsupportedValue", "port is not set"},
         {"ExternalName", backend("external"), "UnsupportedValue", "ExternalName"},
-        {"a protocol that is not spoken", backend("h2c"), "UnsupportedProtocol", "kubernetes.io/h2c"},
+        {"a protocol that needs a policy", backend("wss"), "UnsupportedProtocol", "kubernetes.io/wss"},
         {"other namespace without grant", in_namespace(backend("web"), "other"), "RefNotPermitted", "\"other\""},
         {"no grant hides that it is missing", in_namespace(backend("none"), "other"), "RefNotPermitted", "\"other\""},
     };
@@ -48,9 +48,9 @@ TEST(References, EachKindOfBadReferenceHasItsReasonAndKeepsItsShare)
         World world = http_world(row.ref);
         model::Service external = service("external");
         external.type = "ExternalName";
-        model::Service h2c = service("h2c");
-        h2c.ports[0].app_protocol = "kubernetes.io/h2c";
-        const Plan plan = world.add(service("web")).add(service("web", "other")).add(external).add(h2c).plan();
+        model::Service wss = service("wss");
+        wss.ports[0].app_protocol = "kubernetes.io/wss";
+        const Plan plan = world.add(service("web")).add(service("web", "other")).add(external).add(wss).plan();
         EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), std::string("False/") + row.reason)
             << row.claim;
         EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "True/Accepted") << row.claim;

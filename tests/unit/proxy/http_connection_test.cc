@@ -305,7 +305,8 @@ TEST_P(HttpConnection, ANewPlanFailsNoRequest)
         auto plan = std::make_shared<plan::Plan>();
         plan::HttpListener listener{.name = "default/g/http", .hostname = "", .hosts = {}, .rules = {to(acceptor)}};
         listener.hosts.push_back({"", {{model::HttpMatch{}, 0}}});
-        plan->http.push_back({{*IpAddress::parse("127.0.0.1")}, port, {std::move(listener)}});
+        plan->http.push_back(
+            {.addresses = {*IpAddress::parse("127.0.0.1")}, .port = port, .listeners = {std::move(listener)}});
         return plan;
     };
     const std::uint16_t port = free_port();

@@ -86,6 +86,42 @@ constexpr Row kRows[] = {
     {"64-custom-tag.yaml", "", ""},
     {"65-only-a-word.yaml", "", ""},
     {"66-two-values.yaml", "", ""},
+    {"67-tls-listener-without-tls.yaml", "Gateway default/broken", "spec.listeners[0].tls"},
+    {"68-tls-without-certificate.yaml", "Gateway default/broken", "spec.listeners[0].tls.certificateRefs"},
+    {"69-https-passthrough.yaml", "Gateway default/broken", "spec.listeners[0].tls.mode"},
+    {"70-tls-mode-unknown.yaml", "Gateway default/broken", "spec.listeners[0].tls.mode"},
+    {"71-certificate-ref-without-name.yaml", "Gateway default/broken", "spec.listeners[0].tls.certificateRefs[0].name"},
+    {"72-client-validation-without-ca.yaml", "Gateway default/broken",
+     "spec.tls.frontend.default.validation.caCertificateRefs"},
+    {"73-client-validation-mode-unknown.yaml", "Gateway default/broken", "spec.tls.frontend.default.validation.mode"},
+    {"74-client-validation-default-missing.yaml", "Gateway default/broken", "spec.tls.frontend.default"},
+    {"75-client-validation-port-twice.yaml", "Gateway default/broken", "spec.tls.frontend.perPort[1].port"},
+    {"76-client-ca-without-group.yaml", "Gateway default/broken",
+     "spec.tls.frontend.default.validation.caCertificateRefs[0].group"},
+    {"77-secret-not-base64.yaml", "Secret default/broken", "data[tls.crt]"},
+    {"78-secret-without-key.yaml", "Secret default/broken", "data"},
+    {"79-secret-data-a-word.yaml", "Secret default/broken", "data"},
+    {"80-secret-string-a-number.yaml", "Secret default/broken", "stringData[tls.key]"},
+    {"81-secret-version-unknown.yaml", "Secret default/broken", "apiVersion"},
+    {"82-config-map-binary-not-base64.yaml", "ConfigMap default/broken", "binaryData[ca.crt]"},
+    {"83-grpc-method-empty.yaml", "GRPCRoute default/broken", "spec.rules[0].matches[0].method"},
+    {"84-grpc-service-with-slash.yaml", "GRPCRoute default/broken", "spec.rules[0].matches[0].method.service"},
+    {"85-grpc-method-with-dot.yaml", "GRPCRoute default/broken", "spec.rules[0].matches[0].method.method"},
+    {"86-grpc-method-type-unknown.yaml", "GRPCRoute default/broken", "spec.rules[0].matches[0].method.type"},
+    {"87-grpc-filter-of-http.yaml", "GRPCRoute default/broken", "spec.rules[0].filters[0].type"},
+    {"88-grpc-backend-without-port.yaml", "GRPCRoute default/broken", "spec.rules[0].backendRefs[0].port"},
+    {"89-grpcroute-version-v1beta1.yaml", "GRPCRoute default/broken", "apiVersion"},
+    {"90-tlsroute-without-hostnames.yaml", "TLSRoute default/broken", "spec.hostnames"},
+    {"91-tlsroute-hostname-an-address.yaml", "TLSRoute default/broken", "spec.hostnames[0]"},
+    {"92-tlsroute-two-rules.yaml", "TLSRoute default/broken", "spec.rules"},
+    {"93-policy-without-target.yaml", "BackendTLSPolicy default/broken", "spec.targetRefs"},
+    {"94-policy-target-twice.yaml", "BackendTLSPolicy default/broken", "spec.targetRefs[1]"},
+    {"95-policy-without-ca.yaml", "BackendTLSPolicy default/broken", "spec.validation.caCertificateRefs"},
+    {"96-policy-two-kinds-of-ca.yaml", "BackendTLSPolicy default/broken", "spec.validation.wellKnownCACertificates"},
+    {"97-policy-hostname-wildcard.yaml", "BackendTLSPolicy default/broken", "spec.validation.hostname"},
+    {"98-policy-san-of-another-type.yaml", "BackendTLSPolicy default/broken",
+     "spec.validation.subjectAltNames[0].hostname"},
+    {"99-policy-san-not-absolute.yaml", "BackendTLSPolicy default/broken", "spec.validation.subjectAltNames[0].uri"},
 };
 
 constexpr const char* kFolder = "tests/unit/source/broken/";
@@ -171,6 +207,27 @@ TEST(BrokenManifests, PrefixIsRefusedWithTheNameThatIsMeant)
               path +
                   ":11: HTTPRoute default/broken: spec.rules[0].matches[0].path.type: \"Prefix\": the API knows only "
                   "Exact, PathPrefix and RegularExpression; PathPrefix is meant");
+}
+
+TEST(BrokenManifests, NoErrorShowsWhatASecretHolds)
+{
+    constexpr const char* kBodies[] = {
+        "data: {tls.crt: hunter2!, tls.key: hunter2!}",
+        "data: hunter2",
+        "data: [hunter2]",
+        "stringData: {tls.crt: {hunter2: 1}, tls.key: 1}",
+        "stringData: hunter2",
+        "type: 1\ndata: {a: [hunter2, hunter2]}",
+        "metadata: {name: x}\nimmutable: hunter2\ndata: {a: hunter2!}",
+    };
+    for (const char* version : {"v1", "v2"}) {
+        for (const char* body : kBodies) {
+            const std::string text =
+                "apiVersion: " + std::string(version) + "\nkind: Secret\nmetadata: {name: x}\n" + body + "\n";
+            for (const Problem& problem : decode(text, "f").problems)
+                EXPECT_EQ((problem.value + problem.message).find("hunter2"), std::string::npos) << to_string(problem);
+        }
+    }
 }
 
 TEST(BrokenManifests, ABrokenDocumentCostsItsNeighboursNothing)

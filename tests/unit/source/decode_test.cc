@@ -45,6 +45,12 @@ TEST(Decode, AKindIsReadInTheVersionsThatTheApiHasAndNoOther)
          "{gatewayClassName: a, listeners: [{name: a, port: 1, protocol: TCP}]}",
          {"v1", "v1beta1", "v1alpha2"}},
         {"HTTPRoute", "{}", {"v1", "v1beta1", "v1alpha2"}},
+        {"GRPCRoute", "{}", {"v1", "v1alpha2"}},
+        {"TLSRoute", "{hostnames: [a], rules: [{backendRefs: [{name: a, port: 1}]}]}", {"v1", "v1alpha3", "v1alpha2"}},
+        {"BackendTLSPolicy",
+         "{targetRefs: [{group: '', kind: Service, name: a}], validation: {hostname: a, "
+         "wellKnownCACertificates: System}}",
+         {"v1", "v1alpha3"}},
         {"TCPRoute", "{rules: [{backendRefs: [{name: a, port: 1}]}]}", {"v1", "v1alpha2"}},
         {"UDPRoute", "{rules: [{backendRefs: [{name: a, port: 1}]}]}", {"v1", "v1alpha2"}},
         {"ReferenceGrant",

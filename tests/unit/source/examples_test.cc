@@ -9,13 +9,15 @@ namespace {
 
 struct Row {
     const char* folder;
-    std::size_t gateways, http_routes, tcp_routes, udp_routes, grants, services;
+    std::size_t gateways, http_routes, grpc_routes, tcp_routes, udp_routes, grants, services;
 };
 
 constexpr Row kRows[] = {
-    {"examples/blog", 1, 1, 0, 0, 0, 1},
-    {"examples/mixed", 1, 1, 1, 1, 0, 3},
-    {"examples/cross-namespace", 1, 1, 1, 0, 1, 1},
+    {"examples/blog", 1, 1, 0, 0, 0, 0, 1},
+    {"examples/mixed", 1, 1, 0, 1, 1, 0, 3},
+    {"examples/cross-namespace", 1, 1, 0, 1, 0, 1, 1},
+    {"examples/https", 1, 1, 0, 0, 0, 0, 1},
+    {"examples/grpc", 1, 0, 1, 0, 0, 0, 1},
 };
 
 TEST(Examples, DecodeWithoutAProblem)
@@ -28,6 +30,7 @@ TEST(Examples, DecodeWithoutAProblem)
         EXPECT_EQ(snapshot.objects.gateway_classes.size(), 1U);
         EXPECT_EQ(snapshot.objects.gateways.size(), row.gateways);
         EXPECT_EQ(snapshot.objects.http_routes.size(), row.http_routes);
+        EXPECT_EQ(snapshot.objects.grpc_routes.size(), row.grpc_routes);
         EXPECT_EQ(snapshot.objects.tcp_routes.size(), row.tcp_routes);
         EXPECT_EQ(snapshot.objects.udp_routes.size(), row.udp_routes);
         EXPECT_EQ(snapshot.objects.reference_grants.size(), row.grants);

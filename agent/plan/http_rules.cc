@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of HTTPRoutes and GRPCRoutes is not supported, and their rules.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "agent/plan/hostname.h"
+#include "agent/plan/http.h"
+#include "agent/plan/regex.h"
+
+namespace sluice::plan {
+namespace {
+
+const std::string& regex_error(const std::string& expression, RegexErrors& errors)
+{
+    const auto [entry, is_new] = errors.try_emplace(expression);
+    if (is_new)
+        entry->second = RE2(expression, regex_options()).error();
+    return entry->second;
+}
+
+Verdict check_regex(const std::string& expression, const std::string& field, RegexErrors& errors)
+{
+    const std::string& error = regex_error(expression, errors);
+    if (error.empty())
+        return {};
+    return {"UnsupportedValue",
+            fmt::format("{}: \"{}\" is not a regular expression that RE2 takes: {}", field, expression, error)};
+}
+
+Verdict check_values(const std::vector<model::ValueMatch>& values, const std::string& field, RegexErrors& errors)
+{
+    for (std::size_t i = 0; i < values.size(); ++i)
+        if (values[i].type == model::ValueMatchType::RegularExpression)
+            if (Verdict verdict = check_regex(values[i].value, fmt::format("{}[{}].value", field, i), errors);
+                !verdict.ok())
+                return verdict;
+    return {};
+}
+
+Verdict check_match(const model::HttpMatch& match, const std::string& field, RegexErrors& errors)
+{
+    if (match.path.type == model::PathMatchType::RegularExpression)
+        if (Verdict verdict = check_regex(match.path.value, field + ".path.value", errors); !verdict.ok())
+            return verdict;
+    if (Verdict verdict = check_values(match.headers, field + ".headers", errors); !verdict.ok())
+        return verdict;
+    return check_values(match.query_params, field + ".queryParams", errors);
+}
+
+Verdict check_filters(const std::vector<std::string>& filters, const std::string& field)
+{
+    if (filters.empty())
+        return {};
+    return {"UnsupportedValue", fmt::format("{}.filters[0].type {} is not supported; no filter is, leave them out",
+                                            field, filters.front())};
+}
+
+// Of headers and query parameters with one name only the first counts, says the API.
+void drop_repeated(std::vector<model::ValueMatch>& values, bool ignore_case)
+{
+    for (std::size_t i = 1; i < values.size();) {
+        const auto same = [&](const model::ValueMatch& other) {
+            return ignore_case ? to_lower(other.name) == to_lower(values[i].name) : other.name == values[i].name;
+        };
+        const auto here = values.begin() + static_cast<std::ptrdiff_t>(i);
+        if (std::any_of(values.begin(), here, same))
+            values.erase(here);
+        else
+            ++i;
+    }
+}
+
+// The filters of a rule and of its backends: HTTPRoutes and GRPCRoutes have the same.
+template <class Rule> Verdict check_rule_filters(const Rule& rule, const std::string& field)
+{
+    if (Verdict verdict = check_filters(rule.filters, field); !verdict.ok())
+        return verdict;
+    for (std::size_t j = 0; j < rule.backend_refs.size(); ++j)
+        if (Verdict verdict = check_filters(rule.backend_refs[j].filters, fmt::format("{}.backendRefs[{}]", field, j));
+            !verdict.ok())
+            return verdict;
+    return {};
+}
+
+// The paths that a method is called by: /service/method.
+model::PathMatch to_path(const model::GrpcMethodMatch& match)
+{
+    constexpr const char* kAny = "[^/]+";
+    if (match.service.empty() && match.method.empty())
+        return {model::PathMatchType::PathPrefix, "/"};
+    if (match.type == model::ValueMatchType::RegularExpression)
+        return {model::PathMatchType::RegularExpression,
+                fmt::format("/(?:{})/(?:{})", match.service.empty() ? kAny : match.service,
+                            match.method.empty() ? kAny : match.method)};
+    if (match.method.empty())
+        return {model::PathMatchType::PathPrefix, fmt::format("/{}/", match.service)};
+    if (match.service.empty())
+        return {model::PathMatchType::RegularExpression, fmt::format("/{}/{}", kAny, RE2::QuoteMeta(match.method))};
+    return {model::PathMatchType::Exact, fmt::format("/{}/{}", match.service, match.method)};
+}
+
+Verdict check_grpc_match(const model::GrpcMatch& match, const std::string& field, RegexErrors& errors)
+{
+    if (match.method.type == model::ValueMatchType::RegularExpression) {
+        // Each alone, before they are joined: a parenthesis of one must not end in the other.
+        if (Verdict verdict = check_regex(match.method.service, field + ".method.service", errors); !verdict.ok())
+            return verdict;
+        if (Verdict verdict = check_regex(match.method.method, field + ".method.method", errors); !verdict.ok())
+            return verdict;
+    }
+    if (const model::PathMatch path = to_path(match.method); path.type == model::PathMatchType::RegularExpression)
+        if (Verdict verdict = check_regex(path.value, field + ".method", errors); !verdict.ok())
+            return verdict;
+    return check_values(match.headers, field + ".headers", errors);
+}
+
+std::vector<Backend> resolve_backends(RouteState& route, const std::vector<model::BackendRef>& refs, std::size_t rule,
+                                      References& references)
+{
+    std::vector<Backend> backends;
+    for (std::size_t j = 0; j < refs.size(); ++j) {
+        const std::string field = fmt::format("spec.rules[{}].backendRefs[{}]", rule, j);
+        Backend backend = references.with_policy(route, refs[j], references.resolve(route, refs[j], "TCP", field));
+        if (backend.weight > 0)
+            backends.push_back(std::move(backend));
+    }
+    return backends;
+}
+
+}  // namespace
+
+Verdict check_http_route(const model::HttpRoute& route, RegexErrors& regex_errors)
+{
+    for (std::size_t i = 0; i < route.rules.size(); ++i) {
+        const model::HttpRouteRule& rule = route.rules[i];
+        const std::string field = fmt::format("spec.rules[{}]", i);
+        if (Verdict verdict = check_rule_filters(rule, field); !verdict.ok())
+            return verdict;
+        for (std::size_t j = 0; j < rule.matches.size(); ++j)
+            if (Verdict verdict = check_match(rule.matches[j], fmt::format("{}.matches[{}]", field, j), regex_errors);
+                !verdict.ok())
+                return verdict;
+    }
+    return {};
+}
+
+Verdict check_grpc_route(const model::GrpcRoute& route, RegexErrors& regex_errors)
+{
+    for (std::size_t i = 0; i < route.rules.size(); ++i) {
+        const model::GrpcRouteRule& rule = route.rules[i];
+        const std::string field = fmt::format("spec.rules[{}]", i);
+        if (Verdict verdict = check_rule_filters(rule, field); !verdict.ok())
+            return verdict;
+        for (std::size_t j = 0; j < rule.matches.size(); ++j)
+            if (Verdict verdict =
+                    check_grpc_match(rule.matches[j], fmt::format("{}.matches[{}]", field, j), regex_errors);
+                !verdict.ok())
+                return verdict;
+    }
+    return {};
+}
+
+void build_http_rules(RouteState& route, References& references)
+{
+    for (std::size_t i = 0; i < route.http->rules.size(); ++i) {
+        const model::HttpRouteRule& spec = route.http->rules[i];
+        RuleState& rule = route.rules.emplace_back();
+        rule.request_timeout_ms = spec.request_timeout_ms.value_or(0);
+        rule.backend_request_timeout_ms = spec.backend_request_timeout_ms.value_or(0);
+        rule.matches = spec.matches;
+        for (model::HttpMatch& match : rule.matches) {
+            drop_repeated(match.headers, true);
+            drop_repeated(match.query_params, false);
+        }
+        rule.backends = resolve_backends(route, spec.backend_refs, i, references);
+    }
+}
+
+void build_grpc_rules(RouteState& route, References& references)
+{
+    for (std::size_t i = 0; i < route.grpc->rules.size(); ++i) {
+        const model::GrpcRouteRule& spec = route.grpc->rules[i];
+        RuleState& rule = route.rules.emplace_back();
+        for (const model::GrpcMatch& match : spec.matches) {
+            model::HttpMatch& http = rule.matches.emplace_back();
+            http.path = to_path(match.method);
+            http.headers = match.headers;
+            drop_repeated(http.headers, true);
+            rule.methods.push_back(match.method);
+        }
+        rule.backends = resolve_backends(route, spec.backend_refs, i, references);
+    }
+}
+
+}  // namespace sluice::plan

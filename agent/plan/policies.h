@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// BackendTLSPolicies: which one governs a Service's port, what it says, and what its status is.
+#pragma once
+
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "agent/plan/certificates.h"
+#include "agent/plan/state.h"
+
+namespace sluice::plan {
+
+struct PolicyState {
+    const model::BackendTlsPolicy* spec = nullptr;
+    Verdict accepted;
+    Verdict resolved;
+    Shared<BackendTls> tls;                                  // null: not usable, and its backends are refused
+    std::set<std::pair<std::string, std::string>> gateways;  // namespace and name: through whom it has an effect
+};
+
+class Policies {
+public:
+    // Both must outlive it.
+    Policies(const model::Objects& objects, const Certificates& certificates);
+    Policies(const Policies&) = delete;
+    Policies& operator=(const Policies&) = delete;
+
+    // The one for the port by its name, else the one for the whole Service; of several the oldest. Null without any.
+    [[nodiscard]] const PolicyState* find(const model::Service& service, const model::ServicePort& port) const;
+    [[nodiscard]] bool has_target(const model::Service& service) const;
+
+    // To be told of each Gateway that accepted a route to a targeted Service.
+    void add_gateway(const model::Service& service, const model::ParentReference& gateway);
+
+    // Those of policies that have an effect through a Gateway of ours, or would have it if they were valid.
+    void append_statuses(std::vector<model::ObjectStatus>& statuses) const;
+
+private:
+    struct Target {
+        PolicyState* policy;
+        const std::string* port_name;  // null: every port
+    };
+    void add_target(PolicyState& policy, const model::PolicyTarget& target, const model::Service* service);
+
+    std::vector<PolicyState> policies_;                                        // oldest first
+    std::unordered_map<NameView, std::vector<Target>, NameViewHash> targets_;  // by Service, oldest first
+};
+
+// Gives the backends of one Gateway its client certificate. Backends that share a policy share the result.
+class BackendIdentity {
+public:
+    // It must outlive this.
+    explicit BackendIdentity(const GatewayState& gateway) : gateway_(gateway) {}
+
+    [[nodiscard]] std::vector<Backend> apply(const std::vector<Backend>& backends);
+
+private:
+    const GatewayState& gateway_;
+    std::unordered_map<const BackendTls*, Shared<BackendTls>> known_;
+};
+
+}  // namespace sluice::plan

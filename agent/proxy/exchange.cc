@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of an exchange: routing, the backend, both bodies, timeouts. The head it forwards is in forwarded_head.cc.
+#include "agent/proxy/exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/proxy/balancer.h"
+#include "agent/proxy/forwarded_head.h"
+#include "agent/proxy/grpc.h"
+#include "agent/proxy/worker.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr unsigned kConnectAttempts = 3;
+
+// Methods that may be sent twice without harm (RFC 9110 section 9.2.2).
+bool is_idempotent(std::string_view method)
+{
+    return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" || method == "PUT" ||
+           method == "DELETE";
+}
+
+std::string_view reason_phrase(int status)
+{
+    switch (status) {
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 408: return "Request Timeout";
+    case 414: return "URI Too Long";
+    case 421: return "Misdirected Request";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Error";
+    }
+}
+
+// The shorter of two limits of which 0 is none.
+std::uint32_t shorter(std::uint32_t a, std::uint32_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
+
+}  // namespace
+
+Exchange::Exchange(Worker& worker) : worker_(&worker) {}
+
+void Exchange::reset()
+{
+    client_ = nullptr;
+    upstream_ = nullptr;
+    snapshot_.reset();
+    counters_ = nullptr;
+    backend_ = nullptr;
+    target_ = {};
+    tried_.clear();
+    body_.clear();
+    trailers_.clear();
+    has_body_ = request_ended_ = upstream_ready_ = upstream_busy_ = head_sent_ = body_sent_ = false;
+    expects_continue_ = response_begun_ = response_ended_ = grpc_ = is_head_ = false;
+}
+
+void Exchange::begin(Downstream& client, const Arrival& from, const http1::RequestHead& head, Bytes body, bool end)
+{
+    client_ = &client;
+    has_body_ = !body.empty();
+    body_ = std::move(body);
+    request_ended_ = end;
+    is_head_ = head.method == "HEAD";
+    grpc_ = grpc::is_grpc({head.headers, head.header_count});
+    snapshot_ = worker_->snapshot();
+    const auto& target = snapshot_->find(from.local, plan::Protocol::Tcp);
+    if (target.http == nullptr)
+        return answer(404);  // the listener is gone since the connection came
+    const auto path = head.path == "*" ? std::optional(head.path) : canonical_path(head.path, worker_->scratch().path);
+    if (!path)
+        return answer(400);
+    const auto route = target.http->route({.method = head.method,
+                                           .authority = head.authority,
+                                           .path = *path,
+                                           .query = head.query,
+                                           .headers = {head.headers, head.header_count}});
+    if (route.listener != nullptr) {
+        counters_ = &worker_->counters_of(*route.listener);
+        count(counters_->requests);
+        if (!from.tls_listener.empty() && route.listener->name != from.tls_listener)
+            return answer(421);  // GEP-3567: another listener's host over a connection that coalesces
+    }
+    if (route.rule == nullptr)
+        return answer(404);
+    backend_ = pick_backend(route.rule->backends, *worker_);
+    if (backend_ == nullptr || !backend_->valid)
+        return answer(500);
+    if (backend_->endpoints.empty())
+        return answer(503);
+    target_.protocol = backend_->app_protocol;
+    target_.tls = backend_->tls ? snapshot_->tls_of(*backend_) : nullptr;
+    if (backend_->tls && target_.tls == nullptr)
+        return answer(503);
+    expects_continue_ = head.expect_continue;
+    write_forwarded_head(head_, head, *path, from, end && !has_body_,
+                         backend_->app_protocol == plan::AppProtocol::Http2);
+    std::uint32_t timeout_ms = shorter(route.rule->request_timeout_ms, route.rule->backend_request_timeout_ms);
+    if (grpc_)
+        timeout_ms = shorter(timeout_ms, grpc::timeout_ms({head.headers, head.header_count}));
+    if (timeout_ms != 0)
+        worker_->loop().arm(request_timer_, timeout_ms);
+    connect(false);
+}
+
+void Exchange::begin_refused(Downstream& client, int status)
+{
+    client_ = &client;
+    request_ended_ = false;
+    answer(status);
+}
+
+void Exchange::connect(bool fresh)
+{
+    upstream_ready_ = upstream_busy_ = head_sent_ = false;
+    target_.address = pick_endpoint(*backend_, *worker_, tried_, target_.tls.get());
+    upstream_ = worker_->upstreams().acquire(target_, *this, fresh);
+    if (upstream_ == nullptr)
+        return answer(503);
+    if (upstream_->ready())
+        on_upstream_ready();
+}
+
+void Exchange::on_upstream_ready()
+{
+    upstream_ready_ = true;
+    touch();
+    if (std::exchange(expects_continue_, false) && !request_ended_ && !has_body_)
+        client_->send_continue();
+    send_pending_body();
+}
+
+// What there is of the request goes to the backend: its head at once, with the first piece of the body if that is here.
+void Exchange::send_pending_body()
+{
+    if (upstream_ == nullptr || !upstream_ready_ || upstream_busy_)
+        return;
+    const bool is_last = request_ended_ && trailers_.empty();
+    if (!head_sent_) {
+        head_sent_ = upstream_busy_ = true;
+        body_sent_ = has_body_;
+        if (counters_ != nullptr)
+            count(counters_->bytes_in, head_.text.size() + body_.size());
+        has_body_ = false;
+        return upstream_->send(head_, std::move(body_), is_last);
+    }
+    if (has_body_) {
+        has_body_ = false;
+        body_sent_ = upstream_busy_ = true;
+        if (counters_ != nullptr)
+            count(counters_->bytes_in, body_.size());
+        return upstream_->send_body(std::move(body_), is_last);
+    }
+    if (request_ended_ && !trailers_.empty()) {
+        std::vector<http1::Header> trailers;
+        for (const auto& [name, value] : trailers_)
+            trailers.push_back({name, value});
+        upstream_busy_ = true;
+        upstream_->send_trailers(trailers);
+        trailers_.clear();
+    }
+}
+
+void Exchange::on_request_taken()
+{
+    upstream_busy_ = false;
+    touch();
+    if (has_body_ || !trailers_.empty())
+        return send_pending_body();
+    if (!request_ended_ && client_ != nullptr)
+        client_->resume_request();
+}
+
+void Exchange::on_request_body(Bytes body, bool end)
+{
+    body_ = std::move(body);
+    has_body_ = true;
+    request_ended_ = end;
+    touch();
+    send_pending_body();
+}
+
+void Exchange::on_request_trailers(std::span<const http1::Header> trailers)
+{
+    for (const http1::Header& trailer : trailers)
+        trailers_.emplace_back(trailer.name, trailer.value);
+    request_ended_ = true;
+    touch();
+    send_pending_body();
+}
+
+void Exchange::on_request_malformed()
+{
+    if (response_begun_)
+        return client_->cut();
+    answer(400);
+}
+
+void Exchange::on_upstream_failed(UpstreamFailure failure)
+{
+    const bool was_reused = upstream_ != nullptr && upstream_->reused();
+    drop_upstream();
+    if (response_begun_)
+        return client_->cut();
+    if (failure == UpstreamFailure::Connect) {
+        worker_->upstreams().avoid(target_);
+        tried_.push_back(target_.address);
+        return tried_.size() < kConnectAttempts ? connect(true) : answer(503);
+    }
+    // A pooled connection may just have been closed by the backend, and what it refused unseen may go again.
+    const bool is_safe = failure == UpstreamFailure::Unhandled ||
+                         (failure == UpstreamFailure::Lost && was_reused && is_idempotent(head_.method));
+    if (is_safe && !body_sent_ && request_ended_ && tried_.size() < kConnectAttempts) {
+        tried_.push_back(target_.address);
+        return connect(true);
+    }
+    answer(502);
+}
+
+void Exchange::on_response(const http1::ResponseHead& head, bool end)
+{
+    worker_->loop().disarm(request_timer_);
+    touch();
+    response_begun_ = true;
+    response_ended_ = end;
+    if (counters_ != nullptr)
+        count(counters_->responses[std::min(head.status / 100, 5)]);
+    if (head.status != 101) {
+        if (end)
+            drop_upstream();
+        return client_->send_response(head, end);
+    }
+    worker_->loop().disarm(idle_timer_);
+    response_ended_ = true;
+    client_->send_response(head, false);
+    client_->become_tunnel(std::exchange(upstream_, nullptr)->detach());
+}
+
+void Exchange::on_response_body(Bytes body, bool end)
+{
+    touch();
+    response_ended_ = end;
+    if (counters_ != nullptr)
+        count(counters_->bytes_out, body.size());
+    if (end)
+        drop_upstream();  // complete, so that another request can have it before the client has read all
+    client_->send_body(std::move(body), end);
+}
+
+void Exchange::on_response_trailers(std::span<const http1::Header> trailers)
+{
+    touch();
+    response_ended_ = true;
+    client_->send_trailers(trailers);
+    drop_upstream();
+}
+
+void Exchange::on_response_taken()
+{
+    touch();
+    if (!response_ended_ && upstream_ != nullptr)
+        upstream_->resume();
+}
+
+void Exchange::answer(int status)
+{
+    drop_upstream();
+    worker_->loop().disarm(request_timer_);
+    touch();
+    if (counters_ != nullptr) {
+        count(counters_->responses[status / 100]);
+        if (status != 404)
+            count(counters_->refused);
+    }
+    response_begun_ = response_ended_ = true;
+    http1::ResponseHead& head = worker_->scratch().response;
+    if (grpc_) {
+        grpc::fill_error(head, status);
+        return client_->send_response(head, true);
+    }
+    head.status = static_cast<std::uint16_t>(status);
+    head.reason = reason_phrase(status);
+    std::string body(head.reason);
+    body += '\n';
+    head.headers[0] = {"content-type", "text/plain"};
+    const std::string length = std::to_string(body.size());
+    head.headers[1] = {"content-length", length};
+    head.header_count = 2;
+    head.framing = is_head_ ? http1::Framing::None : http1::Framing::Length;
+    head.content_length = body.size();
+    client_->send_response(head, is_head_);
+    if (!is_head_)
+        client_->send_body(Bytes(std::move(body)), true);
+}
+
+void Exchange::drop_upstream()
+{
+    if (upstream_ != nullptr)
+        std::exchange(upstream_, nullptr)->release();
+}
+
+void Exchange::release()
+{
+    if (client_ == nullptr)
+        return;
+    if (response_begun_ && !response_ended_ && counters_ != nullptr)
+        count(counters_->responses[0]);
+    client_ = nullptr;
+    drop_upstream();
+    worker_->loop().disarm(idle_timer_);
+    worker_->loop().disarm(request_timer_);
+    worker_->give_back(*this);
+}
+
+void Exchange::touch() { worker_->loop().arm(idle_timer_, worker_->limits().stream_idle_timeout_ms); }
+
+void Exchange::on_idle() { on_request_timeout(); }
+
+void Exchange::on_request_timeout()
+{
+    if (response_begun_)
+        return client_->cut();
+    answer(504);
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/proxy/forwarded_head.h"
+
+#include <array>
+#include <charconv>
+
+#include "agent/proxy/http1_grammar.h"
+
+namespace sluice::proxy {
+namespace {
+
+// Fields that the gateway writes itself: a client's own are never passed on.
+bool is_owned_by_gateway(std::string_view name)
+{
+    constexpr std::array<std::string_view, 8> kOwned{"host",
+                                                     "content-length",
+                                                     "transfer-encoding",
+                                                     "expect",
+                                                     "x-forwarded-for",
+                                                     "x-forwarded-proto",
+                                                     "x-forwarded-host",
+                                                     "forwarded"};
+    for (const std::string_view owned : kOwned) {
+        if (http1::equals_ignoring_case(name, owned))
+            return true;
+    }
+    return false;
+}
+
+class Writer {
+public:
+    Writer(ForwardedHead& out, bool lower_case) : out_(&out), lower_case_(lower_case) {}
+    // A field of HTTP/1's form alone.
+    void line(std::string_view name, std::string_view value)
+    {
+        std::string& text = out_->text;
+        text += name;
+        text += ": ";
+        text += value;
+        text += "\r\n";
+    }
+    void field(std::string_view name, std::string_view value)
+    {
+        const std::size_t at = out_->text.size();
+        line(name, value);
+        if (lower_case_) {
+            for (std::size_t i = at; i < at + name.size(); ++i)
+                out_->text[i] = http1::to_lower(out_->text[i]);
+        }
+        out_->fields.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + name.size() + 2),
+                                static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size())});
+    }
+
+private:
+    ForwardedHead* out_;
+    bool lower_case_;
+};
+
+void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead& head, bool end)
+{
+    out.framing = end ? http1::Framing::None : head.framing;
+    if (head.framing == http1::Framing::Length) {
+        char digits[24];
+        const auto written = std::to_chars(digits, digits + sizeof digits, head.content_length);
+        writer.field("Content-Length", {digits, static_cast<std::size_t>(written.ptr - digits)});
+    } else if (!end) {
+        out.framing = http1::Framing::Chunked;
+        writer.line("Transfer-Encoding", "chunked");
+    } else if (head.framing == http1::Framing::Chunked) {
+        writer.field("Content-Length", "0");
+    }
+}
+
+}  // namespace
+
+void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, std::string_view path,
+                          const Arrival& from, bool end, bool lower_case)
+{
+    const std::span<const http1::Header> headers(head.headers, head.header_count);
+    const bool names_fields = http1::find_field(headers, "connection") != nullptr;
+    // An upgrade with a body is forwarded as the plain request that it is too: a tunnel could begin amid the body.
+    out.upgrade = head.upgrade && end && !lower_case;
+    out.is_head = head.method == "HEAD";
+    out.method.assign(head.method);
+    out.path.assign(path);
+    if (!head.query.empty()) {
+        out.path += '?';
+        out.path += head.query;
+    }
+    if (head.authority.empty())
+        out.authority = from.local.to_string();  // HTTP/1.0 without Host
+    else
+        out.authority.assign(head.authority);
+    out.fields.clear();
+    std::string& text = out.text;
+    text.assign(out.method);
+    text += ' ';
+    text += out.path;
+    text += " HTTP/1.1\r\n";
+    Writer writer(out, lower_case);
+    writer.line("Host", out.authority);
+    for (const http1::Header& header : headers) {
+        if (http1::is_hop_by_hop(header.name) || is_owned_by_gateway(header.name) ||
+            (names_fields && http1::has_token(headers, "connection", header.name)))
+            continue;
+        writer.field(header.name, header.value);
+    }
+    writer.field("X-Forwarded-For", from.peer.address.to_string());
+    writer.field("X-Forwarded-Proto", from.tls ? "https" : "http");
+    writer.field("X-Forwarded-Host", out.authority);
+    write_framing(writer, out, head, end);
+    if (lower_case && http1::has_token(headers, "te", "trailers"))
+        writer.field("te", "trailers");
+    if (out.upgrade) {
+        writer.line("Connection", "upgrade");
+        writer.line("Upgrade", http1::value_of(headers, "upgrade"));
+    }
+    text += "\r\n";
+}
+
+ResponseFilter::ResponseFilter(const http1::ResponseHead& head)
+    : headers_(head.headers, head.header_count),
+      names_fields_(http1::find_field(headers_, "connection") != nullptr),
+      owns_length_(head.framing != http1::Framing::None || head.status == 204)
+{
+}
+
+bool ResponseFilter::passes(const http1::Header& header) const
+{
+    if (http1::is_hop_by_hop(header.name))
+        return false;
+    if (owns_length_ && http1::equals_ignoring_case(header.name, "content-length"))
+        return false;
+    return !names_fields_ || !http1::has_token(headers_, "connection", header.name);
+}
+
+}  // namespace sluice::proxy

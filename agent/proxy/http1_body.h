@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bodies of HTTP/1 messages: taken off the input by their framing, and framed anew for the other side.
+#pragma once
+
+#include <array>
+
+#include "agent/proxy/bytes.h"
+#include "agent/proxy/http1.h"
+
+namespace sluice::proxy {
+
+class BodyReader {
+public:
+    void begin(http1::Framing framing, std::uint64_t length);
+    // Moves the body data at the front of `in` to the result, without chunk framing; empty when there is none yet.
+    // What follows the body stays in `in`. False: the body is malformed.
+    [[nodiscard]] bool take(Bytes& in, Bytes& data);
+    // The other side ended the stream. False: that was too early.
+    [[nodiscard]] bool end_of_input();
+    [[nodiscard]] bool done() const { return done_; }
+
+private:
+    [[nodiscard]] bool take_chunks(Bytes& in, Bytes& data);
+    http1::Framing framing_ = http1::Framing::None;
+    bool done_ = true;
+    std::uint64_t left_ = 0;
+    http1::ChunkedDecoder decoder_;
+};
+
+// What HTTP/1 sends at once: a head and a piece of a body, as chunk or as it is. Owns both until they are sent.
+class Http1Output {
+public:
+    std::string head;
+    void set_body(Bytes body, bool chunked, bool end);
+    [[nodiscard]] bool empty() const { return head.empty() && !has_body_; }
+    [[nodiscard]] bool has_body() const { return has_body_; }
+    // May be none, where an empty body ends without a word. Valid while this stays where it is.
+    [[nodiscard]] std::span<const iovec> spans();
+    void clear();
+
+private:
+    Bytes body_;
+    bool has_body_ = false;
+    bool chunked_ = false;
+    bool end_ = false;
+    char size_line_[24] = {};
+    std::array<iovec, 4> spans_{};
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/proxy/http1_connection.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "agent/proxy/forwarded_head.h"
+#include "agent/proxy/http2_connection.h"
+#include "agent/proxy/tunnel.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr std::uint32_t kLingerMs = 1'000;  // for the client to read an answer that it did not wait for
+
+void add_field(std::string& head, std::string_view name, std::string_view value)
+{
+    head += name;
+    head += ": ";
+    head += value;
+    head += "\r\n";
+}
+
+void add_number(std::string& text, std::uint64_t value)
+{
+    char digits[24];
+    text.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
+}  // namespace
+
+Http1Connection::Http1Connection(Worker& worker, std::unique_ptr<Stream> stream, const Arrival& from)
+    : worker_(&worker), stream_(std::move(stream)), from_(from)
+{
+    stream_->set_user(this);
+}
+
+void Http1Connection::start()
+{
+    arm(worker_->limits().header_timeout_ms);  // the first request is due sooner than a later one
+    stream_->recv();
+}
+
+void Http1Connection::drain()
+{
+    keep_alive_ = false;
+    if (phase_ == Phase::Idle)
+        close();
+}
+
+void Http1Connection::on_stream_data(int result, Buffer buffer)
+{
+    if (phase_ == Phase::Closing) {
+        if (result > 0)
+            return stream_->recv();  // thrown away until the client has seen the end
+        return close();
+    }
+    if (result <= 0)
+        return close();
+    in_.append(std::move(buffer));
+    if (phase_ == Phase::Exchange)
+        read_body();
+    else
+        read_head();
+}
+
+void Http1Connection::read_head()
+{
+    const Limits& limits = worker_->limits();
+    if (phase_ == Phase::Idle) {
+        phase_ = Phase::Head;
+        arm(limits.header_timeout_ms);
+    }
+    if (is_first_ && is_http2())
+        return;
+    http1::RequestHead& head = worker_->scratch().request;
+    const auto parsed = http1::parse_request(
+        in_.view(), {limits.header_bytes_max, limits.request_line_bytes_max, limits.header_count_max}, head);
+    if (parsed.status == http1::Status::Incomplete) {
+        in_.keep();
+        return stream_->recv();
+    }
+    if (parsed.status == http1::Status::Invalid)
+        return refuse(http1::status_code(parsed.reject));
+    begin(head, parsed.head_bytes);
+}
+
+// Whether the connection begins with HTTP/2's preface (RFC 9113 section 3.3), as far as it is here; then it is handed
+// on.
+bool Http1Connection::is_http2()
+{
+    constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const std::string_view here = in_.view().substr(0, kPreface.size());
+    if (!kPreface.starts_with(here))
+        return false;
+    if (here.size() < kPreface.size()) {
+        in_.keep();
+        stream_->recv();
+        return true;
+    }
+    auto connection = std::make_unique<Http2Connection>(*worker_, std::move(stream_), from_, std::exchange(in_, {}));
+    Http2Connection& started = *connection;
+    worker_->adopt(std::move(connection));
+    started.start();
+    close();
+    return true;
+}
+
+void Http1Connection::begin(http1::RequestHead& head, std::size_t head_bytes)
+{
+    phase_ = Phase::Exchange;
+    worker_->loop().disarm(timer_);  // the exchange has its own times
+    is_first_ = response_ended_ = false;
+    minor_version_ = head.minor_version;
+    keep_alive_ = head.keep_alive && !worker_->draining();
+    body_.begin(head.framing, head.content_length);
+    exchange_ = &worker_->take_exchange();
+    // The head's views point into the buffer that is moved into `body` or stays in `in_`: it lives through the call.
+    Bytes body;
+    const bool is_body_here = !body_.done() && in_.size() > head_bytes;
+    if (is_body_here) {
+        in_.consume(head_bytes);
+        if (!body_.take(in_, body))
+            return refuse(400);
+    }
+    wants_body_ = body.empty() && !body_.done();
+    head.expect_continue = head.expect_continue && wants_body_;
+    exchange_->begin(*this, from_, head, std::move(body), body_.done());
+    if (!is_body_here)
+        in_.consume(head_bytes);
+    if (!is_counted_ && exchange_->counters() != nullptr) {
+        is_counted_ = true;
+        count(exchange_->counters()->connections);
+    }
+    if (wants_body_ && !response_ended_)
+        stream_->recv();
+}
+
+void Http1Connection::refuse(int status)
+{
+    phase_ = Phase::Exchange;
+    worker_->loop().disarm(timer_);
+    keep_alive_ = false;
+    if (exchange_ == nullptr)
+        exchange_ = &worker_->take_exchange();
+    exchange_->begin_refused(*this, status);
+}
+
+void Http1Connection::read_body()
+{
+    if (!wants_body_ || response_ended_)
+        return;
+    Bytes data;
+    if (!body_.take(in_, data)) {
+        keep_alive_ = false;
+        return exchange_->on_request_malformed();
+    }
+    if (data.empty() && !body_.done())
+        return stream_->recv();
+    wants_body_ = false;
+    exchange_->on_request_body(std::move(data), body_.done());
+}
+
+void Http1Connection::resume_request()
+{
+    wants_body_ = true;
+    read_body();
+}
+
+void Http1Connection::send_continue()
+{
+    queued_.head += "HTTP/1.1 100 Continue\r\n\r\n";
+    worker_->flush_soon(*this);
+}
+
+void Http1Connection::send_response(const http1::ResponseHead& response, bool end)
+{
+    const bool is_unknown_length =
+        response.framing == http1::Framing::UntilClose || response.framing == http1::Framing::Chunked;
+    chunk_out_ = is_unknown_length && minor_version_ >= 1;
+    // An HTTP/1.0 client learns the end by the close; what is left of a request cannot be told from the next one.
+    if ((is_unknown_length && !chunk_out_) || !body_.done() || worker_->draining())
+        keep_alive_ = false;
+    response_ended_ = end;
+    std::string& head = queued_.head;
+    head += "HTTP/1.1 ";
+    add_number(head, response.status);
+    head += ' ';
+    head += response.reason;
+    head += "\r\n";
+    const ResponseFilter filter(response);
+    for (const http1::Header& header : std::span(response.headers, response.header_count)) {
+        if (filter.passes(header))
+            add_field(head, header.name, header.value);
+    }
+    if (response.framing == http1::Framing::Length) {
+        head += "Content-Length: ";
+        add_number(head, response.content_length);
+        head += "\r\n";
+    } else if (chunk_out_) {
+        add_field(head, "Transfer-Encoding", "chunked");
+    }
+    if (response.status == 101) {
+        add_field(head, "Connection", "upgrade");
+        add_field(head, "Upgrade", http1::value_of({response.headers, response.header_count}, "upgrade"));
+    } else if (!keep_alive_) {
+        add_field(head, "Connection", "close");
+    } else if (minor_version_ == 0) {
+        add_field(head, "Connection", "keep-alive");
+    }
+    head += "\r\n";
+    worker_->flush_soon(*this);
+}
+
+void Http1Connection::send_body(Bytes body, bool end)
+{
+    response_ended_ = end;
+    queued_.set_body(std::move(body), chunk_out_, end);
+    worker_->flush_soon(*this);
+}
+
+void Http1Connection::flush()
+{
+    if (phase_ != Phase::Exchange || stream_ == nullptr || stream_->sending() || queued_.empty())
+        return;
+    std::swap(queued_, sending_);
+    if (const auto spans = sending_.spans(); !spans.empty())
+        return stream_->send(spans);
+    on_stream_sent(0);  // the end of a body of known length takes no bytes
+}
+
+void Http1Connection::on_stream_sent(int result)
+{
+    if (phase_ != Phase::Exchange)
+        return;
+    if (result < 0)
+        return close();
+    const bool had_body = sending_.has_body();
+    sending_.clear();
+    if (!queued_.empty())
+        return flush();
+    if (response_ended_)
+        return finish();
+    if (had_body)
+        exchange_->on_response_taken();
+}
+
+void Http1Connection::finish()
+{
+    std::exchange(exchange_, nullptr)->release();
+    if (!keep_alive_ || !body_.done() || stream_->receiving() || worker_->draining())
+        return end_gently();
+    phase_ = Phase::Idle;
+    arm(worker_->limits().idle_timeout_ms);
+    if (in_.empty())
+        return stream_->recv();
+    read_head();
+}
+
+// What the client still sends is read for a moment, so that a reset does not overtake the answer.
+void Http1Connection::end_gently()
+{
+    phase_ = Phase::Closing;
+    in_.clear();
+    stream_->shutdown_write();
+    arm(kLingerMs);
+    stream_->recv();
+}
+
+void Http1Connection::become_tunnel(Upstream::Detached backend)
+{
+    std::string to_client = std::move(queued_.head);
+    to_client += backend.received.view();
+    auto tunnel = std::make_unique<Tunnel>(*worker_, std::move(stream_), std::move(backend.stream),
+                                           Bytes(std::move(to_client)), std::exchange(in_, {}), *exchange_->counters());
+    response_ended_ = true;
+    Tunnel& started = *tunnel;
+    worker_->adopt(std::move(tunnel));
+    started.start();
+    close();
+}
+
+void Http1Connection::on_timeout()
+{
+    if (phase_ == Phase::Head && !in_.empty())
+        return refuse(408);
+    close();
+}
+
+void Http1Connection::close()
+{
+    if (retired())
+        return;
+    phase_ = Phase::Closing;
+    if (exchange_ != nullptr)
+        std::exchange(exchange_, nullptr)->release();
+    worker_->loop().disarm(timer_);
+    if (stream_ != nullptr)
+        stream_->abandon();
+    worker_->retire(*this);
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/proxy/http2_fields.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr std::size_t kFieldOverhead = 32;  // of each field in the size of a list (RFC 9113 section 6.5.2)
+
+}  // namespace
+
+void Http2Fields::add(std::string_view name, std::string_view value, std::size_t bytes_max, std::size_t count_max)
+{
+    const std::size_t bytes =
+        text_.size() + cookie_.size() + entries_.size() * kFieldOverhead + name.size() + value.size() + kFieldOverhead;
+    if (too_large_ || bytes > bytes_max || entries_.size() >= count_max) {
+        too_large_ = true;
+        return;
+    }
+    if (name == "cookie") {
+        if (!cookie_.empty())
+            cookie_ += "; ";
+        cookie_ += value;
+        return;
+    }
+    const auto at = static_cast<std::uint32_t>(text_.size());
+    text_ += name;
+    text_ += value;
+    const auto name_size = static_cast<std::uint32_t>(name.size());
+    entries_.push_back({at, name_size, at + name_size, static_cast<std::uint32_t>(value.size())});
+}
+
+void Http2Fields::clear()
+{
+    text_.clear();
+    entries_.clear();
+    cookie_.clear();
+    too_large_ = false;
+}
+
+http1::Header Http2Fields::header(const Entry& entry) const
+{
+    const std::string_view text = text_;
+    return {text.substr(entry.name, entry.name_size), text.substr(entry.value, entry.value_size)};
+}
+
+std::string_view Http2Fields::pseudo(std::string_view name) const
+{
+    for (const Entry& entry : entries_) {
+        const http1::Header field = header(entry);
+        if (!field.name.starts_with(':'))
+            break;
+        if (field.name == name)
+            return field.value;
+    }
+    return {};
+}
+
+std::uint8_t Http2Fields::fill(std::span<http1::Header> headers) const
+{
+    std::size_t count = 0;
+    for (const Entry& entry : entries_) {
+        const http1::Header field = header(entry);
+        if (!field.name.starts_with(':') && count < headers.size())
+            headers[count++] = field;
+    }
+    if (!cookie_.empty() && count < headers.size())
+        headers[count++] = {"cookie", cookie_};
+    return static_cast<std::uint8_t>(count);
+}
+
+}  // namespace sluice::proxy

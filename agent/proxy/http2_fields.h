@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// A field section of HTTP/2 as it arrives, bounded in bytes and number. nghttp2 has checked each name and value by
+// RFC 9113 section 8.2.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/proxy/http1.h"
+
+namespace sluice::proxy {
+
+class Http2Fields {
+public:
+    // What is beyond the limits is dropped, and `too_large` says so.
+    void add(std::string_view name, std::string_view value, std::size_t bytes_max, std::size_t count_max);
+    void clear();
+    [[nodiscard]] bool too_large() const { return too_large_; }
+    // The pseudo-field of that name, with its colon; empty: none.
+    [[nodiscard]] std::string_view pseudo(std::string_view name) const;
+    // The others, as views into this object; the crumbs of Cookie are one field (RFC 9113 section 8.2.3).
+    // Returns how many.
+    [[nodiscard]] std::uint8_t fill(std::span<http1::Header> headers) const;
+
+private:
+    struct Entry {
+        std::uint32_t name;
+        std::uint32_t name_size;
+        std::uint32_t value;
+        std::uint32_t value_size;
+    };
+    [[nodiscard]] http1::Header header(const Entry& entry) const;
+    std::string text_;
+    std::vector<Entry> entries_;  // pseudo-fields first, as they must come
+    std::string cookie_;
+    bool too_large_ = false;
+};
+
+}  // namespace sluice::proxy

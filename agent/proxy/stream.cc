@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/proxy/stream.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace sluice::proxy {
+
+Stream::Stream(Loop& loop, UniqueFd fd) : loop_(&loop), fd_(std::move(fd))
+{
+    const int on = 1;
+    setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+Result<std::unique_ptr<Stream>> Stream::open(Loop& loop, const SocketAddress& to)
+{
+    UniqueFd fd(::socket(to.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd.valid())
+        return fail(errno, "socket", to.to_string());
+    return std::make_unique<Stream>(loop, std::move(fd));
+}
+
+const TlsSession* Stream::tls() const { return tls_ == nullptr ? nullptr : tls_->session.get(); }
+
+void Stream::start_tls(std::unique_ptr<TlsSession> session)
+{
+    tls_ = std::make_unique<Tls>();
+    tls_->session = std::move(session);
+}
+
+void Stream::accept_tls(std::unique_ptr<TlsSession> session, std::string_view received)
+{
+    start_tls(std::move(session));
+    if (received.empty())
+        return recv_bytes();
+    take_ciphertext(received);
+}
+
+void Stream::recv_bytes()
+{
+    if (!recv_.pending())
+        loop_->recv(fd_.get(), recv_);
+}
+
+void Stream::recv()
+{
+    if (tls_ == nullptr)
+        return recv_bytes();
+    if (std::exchange(tls_->wants_data, true))
+        return;
+    if (tls_->is_drained)
+        recv_bytes();
+    else
+        loop_->post(plain_, 0);
+}
+
+void Stream::send(std::span<const iovec> spans)
+{
+    if (tls_ == nullptr)
+        return loop_->send(fd_.get(), spans, send_);
+    tls_->user_sending = true;
+    tls_->user_bytes = 0;
+    for (const iovec& span : spans)
+        tls_->user_bytes += static_cast<int>(span.iov_len);
+    if (!tls_->session->write(spans))
+        tls_->user_bytes = -EPROTO;
+    pump();
+}
+
+// Sends the session's output, one piece at a time.
+void Stream::pump()
+{
+    if (send_.pending())
+        return;
+    const std::string_view output = tls_->session->output();
+    if (output.empty()) {
+        if (tls_->user_sending)
+            loop_->post(send_, tls_->user_bytes);  // nothing came of it: the session has failed
+        return;
+    }
+    tls_->sending.assign(output);
+    tls_->session->consume_output(output.size());
+    const iovec span{tls_->sending.data(), tls_->sending.size()};
+    loop_->send(fd_.get(), {&span, 1}, send_);
+}
+
+void Stream::shutdown_write()
+{
+    if (tls_ != nullptr) {
+        tls_->session->shutdown();
+        pump();
+        tls_->shutdown_due = true;
+        if (send_.pending())
+            return;
+    }
+    ::shutdown(fd_.get(), SHUT_WR);
+}
+
+void Stream::reset_on_close()
+{
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+void Stream::abandon()
+{
+    user_ = nullptr;
+    if (tls_ != nullptr)
+        tls_->wants_data = false;
+    loop_->cancel(connect_);
+    loop_->cancel(recv_);
+    loop_->cancel(send_);
+}
+
+void Stream::on_connect(int result, Buffer)
+{
+    if (user_ == nullptr)
+        return;
+    if (result != 0 || tls_ == nullptr)
+        return user_->on_stream_connected(result);
+    pump();
+    recv_bytes();
+}
+
+void Stream::on_recv(int result, Buffer buffer)
+{
+    if (user_ == nullptr)
+        return;
+    if (tls_ == nullptr)
+        return user_->on_stream_data(result, std::move(buffer));
+    if (result <= 0)
+        // An end that TLS does not confirm may be an attacker's (RFC 8446 section 6.1).
+        return report_received(result < 0 ? result : -ECONNRESET, {});
+    take_ciphertext(buffer.view());
+}
+
+void Stream::take_ciphertext(std::string_view bytes)
+{
+    const bool is_good = tls_->session->feed(bytes).has_value();
+    tls_->is_drained = false;
+    pump();
+    if (!is_good)
+        return report_received(-EPROTO, {});
+    if (!tls_->handshaking)
+        return deliver_plain();
+    if (!tls_->session->established())
+        return recv_bytes();
+    tls_->handshaking = false;
+    user_->on_stream_connected(0);
+}
+
+void Stream::deliver_plain()
+{
+    if (!tls_->wants_data)
+        return;
+    Buffer buffer = loop_->take_buffer();
+    if (!buffer)
+        return report_received(-ENOMEM, {});
+    std::size_t filled = 0;
+    while (filled < kBufferBytes) {
+        const auto count = tls_->session->read({buffer.data() + filled, kBufferBytes - filled});
+        if (!count && filled == 0)
+            return report_received(-EPROTO, {});
+        tls_->is_drained = !count || *count == 0;
+        if (tls_->is_drained)
+            break;
+        filled += *count;
+    }
+    pump();  // reading may have called for an answer of the session's own
+    if (filled == 0 && !tls_->session->ended())
+        return recv_bytes();
+    buffer.shrink(static_cast<std::uint32_t>(filled));
+    report_received(static_cast<int>(filled), std::move(buffer));
+}
+
+void Stream::report_received(int result, Buffer buffer)
+{
+    if (std::exchange(tls_->handshaking, false))
+        return user_->on_stream_connected(result);
+    if (std::exchange(tls_->wants_data, false))
+        user_->on_stream_data(result, std::move(buffer));
+}
+
+void Stream::on_plain(int, Buffer)
+{
+    if (user_ != nullptr)
+        deliver_plain();
+}
+
+void Stream::on_send(int result, Buffer)
+{
+    if (tls_ == nullptr) {
+        if (user_ != nullptr)
+            user_->on_stream_sent(result);
+        return;
+    }
+    std::string().swap(tls_->sending);  // idle, it holds no memory
+    if (result >= 0 && !tls_->session->output().empty())
+        return pump();
+    if (tls_->shutdown_due)
+        ::shutdown(fd_.get(), SHUT_WR);
+    if (std::exchange(tls_->user_sending, false) && user_ != nullptr)
+        user_->on_stream_sent(result < 0 ? result : tls_->user_bytes);
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects to Plan: HTTPRoutes of one Gateway, each with a hostname, a Service and two endpoints of its own.
+#include <benchmark/benchmark.h>
+
+#include <fmt/core.h>
+
+#include "tests/bench/micro/require.h"
+#include "tests/unit/plan/builders.h"
+
+namespace sluice::bench {
+namespace {
+
+using namespace plan::test;
+
+World world_of(std::int64_t routes)
+{
+    World world;
+    world.add(gateway("gw", {listener("http", "HTTP", 80)}, {"203.0.113.1"}));
+    // Names of one length: appended, the lists stay sorted.
+    for (std::int64_t i = 0; i < routes; ++i) {
+        const std::string name = fmt::format("web-{:06}", i);
+        model::HttpRoute route = http_route(name, {parent("gw")}, {fmt::format("{}.example.com", name)},
+                                            {rule({backend(name)}, {match(model::PathMatchType::PathPrefix, "/api"),
+                                                                    match(model::PathMatchType::Exact, "/health")})});
+        world.objects.http_routes.push_back(std::move(route));
+        world.objects.services.push_back(service(name));
+        model::EndpointSlice endpoints = slice(name, {});
+        for (const std::int64_t host : {1, 2})
+            endpoints.endpoints.push_back(endpoint(fmt::format("10.{}.{}.{}", i / 100, i % 100, host).c_str()));
+        world.objects.endpoint_slices.push_back(std::move(endpoints));
+    }
+    return world;
+}
+
+void require_complete(const plan::Plan& plan, std::int64_t routes)
+{
+    require(plan.http.size() == 1 && plan.http[0].listeners.size() == 1 &&
+                std::ssize(plan.http[0].listeners[0].rules) == routes,
+            "the plan lacks routes");
+}
+
+void make(benchmark::State& state)
+{
+    const World world = world_of(state.range(0));
+    plan::Plan plan;
+    for (auto _ : state) {
+        plan = world.plan();
+        benchmark::DoNotOptimize(plan);
+    }
+    require_complete(plan, state.range(0));
+}
+BENCHMARK(make)->Name("plan")->ArgName("routes")->Arg(500)->Arg(5000)->Unit(benchmark::kMicrosecond);
+
+// What a delivery that changes nothing costs: the plan once more, and the comparison with the one that serves.
+void unchanged(benchmark::State& state)
+{
+    const World world = world_of(state.range(0));
+    const plan::Plan serving = world.plan();
+    bool equal = true;
+    for (auto _ : state) {
+        const plan::Plan plan = world.plan();
+        equal &= plan.http == serving.http && plan.l4 == serving.l4;
+    }
+    require(equal, "the same objects gave another plan");
+    require_complete(serving, state.range(0));
+}
+BENCHMARK(unchanged)->Name("plan_unchanged")->ArgName("routes")->Arg(500)->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace sluice::bench
+
+BENCHMARK_MAIN();

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// How listeners find their certificates, and what clients have to show.
+#include <gtest/gtest.h>
+
+#include "tests/unit/plan/builders.h"
+
+namespace sluice::plan::test {
+namespace {
+
+model::ReferenceGrant secret_grant(const std::string& from_kind, const std::string& to_kind,
+                                   std::optional<std::string> name = {})
+{
+    model::ReferenceGrant result = grant("other", from_kind, "default", std::move(name));
+    result.to[0].kind = to_kind;
+    return result;
+}
+
+// A world with every kind of Secret, good and bad, and an HTTPS listener "web" on port 443.
+World tls_world(std::vector<model::ObjectReference> refs)
+{
+    World world;
+    model::Secret no_key = secret("no-key");
+    no_key.tls_key.reset();
+    model::Secret no_pem = secret("no-pem");
+    no_pem.tls_crt = "Hello world\n";
+    model::Secret swapped = secret("swapped");
+    std::swap(swapped.tls_crt, swapped.tls_key);
+    model::Secret encrypted = secret("encrypted");
+    encrypted.tls_key = pem("ENCRYPTED PRIVATE KEY");
+    model::Secret bad_base64 = secret("bad-base64");
+    bad_base64.tls_crt = pem("CERTIFICATE", "TUl!");
+    model::Secret cut = secret("cut");
+    cut.tls_crt = cut.tls_crt->substr(0, cut.tls_crt->size() - 10);
+    for (model::Secret one : {secret("cert"), secret("second"), secret("cert", "other"), no_key, no_pem, swapped,
+                              encrypted, bad_base64, cut})
+        world.add(std::move(one));
+    model::Gateway gw = gateway("gw", {tls_listener("web", "HTTPS", 443)});
+    gw.listeners[0].tls->certificate_refs = std::move(refs);
+    world.add(std::move(gw));
+    return world;
+}
+
+TEST(Certificates, AListenerServesWithWhatItsReferencesName)
+{
+    const Plan plan = tls_world({object_ref("Secret", "cert"), object_ref("Secret", "second")}).plan();
+    EXPECT_EQ(listener_outcome(plan, "gw", "web", "ResolvedRefs"), "True/ResolvedRefs");
+    EXPECT_EQ(listener_outcome(plan, "gw", "web", "Programmed"), "True/Programmed");
+    EXPECT_EQ(gateway_outcome(plan, "gw", "Accepted"), "True/Accepted");
+    ASSERT_EQ(plan.http.size(), 1U);
+    EXPECT_TRUE(plan.http[0].tls);
+    ASSERT_TRUE(plan.http[0].listeners.at(0).tls);
+    const TlsTermination& tls = *plan.http[0].listeners[0].tls;
+    ASSERT_EQ(tls.certificates.size(), 2U);
+    EXPECT_EQ(tls.certificates[0].name, "default/cert");
+    EXPECT_EQ(tls.certificates[0].chain_pem, pem("CERTIFICATE"));
+    EXPECT_EQ(tls.certificates[0].key_pem, pem("PRIVATE KEY"));
+    EXPECT_EQ(tls.certificates[1].name, "default/second");
+    EXPECT_EQ(tls.client_auth, ClientAuth::None);
+}
+
+TEST(Certificates, EachKindOfBadReferenceHasItsReasonAndIsNotServed)
+{
+    struct Row {
+        const char* claim;
+        std::vector<model::ObjectReference> refs;
+        const char* resolved;
+        const char* in_message;
+    };
+    model::ObjectReference wrong_group = object_ref("Secret", "cert");
+    wrong_group.group = "wrong.example.com";
+    const Row rows[] = {
+        {"none at all", {}, "False/InvalidCertificateRef", "certificateRefs"},
+        {"a Secret that is missing", {object_ref("Secret", "gone")}, "False/InvalidCertificateRef", "default/gone"},
+        {"another kind", {object_ref("ConfigMap", "cert")}, "False/InvalidCertificateRef", "a core Secret is"},
+        {"another group", {wrong_group}, "False/InvalidCertificateRef", "wrong.example.com"},
+        {"no key", {object_ref("Secret", "no-key")}, "False/InvalidCertificateRef", "tls.key"},
+        {"no PEM", {object_ref("Secret", "no-pem")}, "False/InvalidCertificateRef", "tls.crt"},
+        {"chain and key swapped", {object_ref("Secret", "swapped")}, "False/InvalidCertificateRef", "no CERTIFICATE"},
+        {"an encrypted key", {object_ref("Secret", "encrypted")}, "False/InvalidCertificateRef", "encrypted"},
+        {"no base64 inside", {object_ref("Secret", "bad-base64")}, "False/InvalidCertificateRef", "base64"},
+        {"a cut file", {object_ref("Secret", "cut")}, "False/InvalidCertificateRef", "END line"},
+        {"another namespace", {object_ref("Secret", "cert", "other")}, "False/RefNotPermitted", "ReferenceGrant"},
+        {"a missing one in another namespace", {object_ref("Secret", "x", "other")}, "False/RefNotPermitted", "other"},
+    };
+    for (const Row& row : rows) {
+        const Plan plan = tls_world(row.refs).plan();
+        EXPECT_EQ(listener_outcome(plan, "gw", "web", "ResolvedRefs"), row.resolved) << row.claim;
+        EXPECT_EQ(listener_outcome(plan, "gw", "web", "Accepted"), "True/Accepted") << row.claim;
+        EXPECT_EQ(listener_outcome(plan, "gw", "web", "Programmed"), "False/Invalid") << row.claim;
+        EXPECT_EQ(gateway_outcome(plan, "gw", "Programmed"), "False/Invalid") << row.claim;
+        EXPECT_EQ(listener_of(plan, "gw", "web").supported_kinds.size(), 2U) << row.claim;
+        const std::string text = message(listener_of(plan, "gw", "web").conditions, "ResolvedRefs");
+        EXPECT_NE(text.find(row.in_message), std::string::npos) << row.claim << ": " << text;
+        EXPECT_TRUE(plan.http.empty()) << row.claim;
+    }
+}
+
+TEST(Certificates, OneGoodReferenceIsEnoughToServe)
+{
+    const Plan plan = tls_world({object_ref("Secret", "gone"), object_ref("Secret", "cert")}).plan();
+    EXPECT_EQ(listener_outcome(plan, "gw", "web", "ResolvedRefs"), "False/InvalidCertificateRef");
+    EXPECT_EQ(listener_outcome(plan, "gw", "web", "Programmed"), "True/Programmed");
+    EXPECT_EQ(plan.http.at(0).listeners.at(0).tls->certificates.at(0).name, "default/cert");
+}
+
+TEST(Certificates, AGrantMustMatchKindNamespaceAndName)
+{
+    struct Row {
+        const char* claim;
+        model::ReferenceGrant grant;
+        const char* resolved;
+    };
+    const Row rows[] = {
+        {"all Secrets", secret_grant("Gateway", "Secret"), "True/ResolvedRefs"},
+        {"this Secret", secret_grant("Gateway", "Secret", "cert"), "True/ResolvedRefs"},
+        {"another Secret", secret_grant("Gateway", "Secret", "second"), "False/RefNotPermitted"},
+        {"another kind", secret_grant("Gateway", "Service"), "False/RefNotPermitted"},
+        {"from routes", secret_grant("HTTPRoute", "Secret"), "False/RefNotPermitted"},
+    };
+    for (const Row& row : rows) {
+        const Plan plan = tls_world({object_ref("Secret", "cert", "other")}).add(row.grant).plan();
+        EXPECT_EQ(listener_outcome(plan, "gw", "web", "ResolvedRefs"), row.resolved) << row.claim;
+    }
+}
+
+TEST(Certificates, RoutesAreCountedOnAListenerWithoutACertificate)
+{
+    const Plan plan = tls_world({object_ref("Secret", "gone")}).add(http_route("r")).plan();
+    EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 1U);
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "True/Accepted");
+}
+
+TEST(Certificates, NoMessageQuotesASecret)
+{
+    World world = tls_world({object_ref("Secret", "leaky")});
+    model::Secret leaky = secret("leaky");
+    leaky.tls_key = "-----BEGIN PRIVATE KEY-----\nhunter2!\n-----END PRIVATE KEY-----\n";
+    const Plan plan = world.add(leaky).plan();
+    for (const model::ObjectStatus& status : plan.statuses)
+        for (const model::ListenerStatus& listener : status.listeners)
+            for (const model::Condition& condition : listener.conditions)
+                EXPECT_EQ(condition.message.find("hunter2"), std::string::npos) << condition.message;
+}
+
+model::ClientValidation validation(std::vector<model::ObjectReference> refs, bool fallback = false)
+{
+    using Mode = model::ClientValidation::Mode;
+    return {fallback ? Mode::AllowInsecureFallback : Mode::AllowValidOnly, std::move(refs)};
+}
+
+World client_world(model::GatewayTls tls)
+{
+    World world;
+    model::Gateway gw = gateway(
+        "gw", {tls_listener("web", "HTTPS", 443), listener("plain", "HTTP", 80), tls_listener("raw", "TLS", 8443)});
+    gw.tls = std::move(tls);
+    world.add(std::move(gw)).add(secret("cert")).add(config_map("ca")).add(config_map("empty", "default", ""));
+    world.add(config_map("no-ca", "default", std::nullopt)).add(config_map("ca", "other"));
+    return world;
+}
+
+const HttpListener* find_listener(const Plan& plan, const std::string& name)
+{
+    for (const HttpPort& port : plan.http)
+        for (const HttpListener& one : port.listeners)
+            if (one.name == name)
+                return &one;
+    return nullptr;
+}
+
+TEST(ClientValidation, DefaultAppliesToHttpsListenersUnlessTheirPortHasItsOwn)
+{
+    struct Row {
+        const char* claim;
+        std::optional<model::ClientValidation> everywhere;
+        std::map<std::uint16_t, std::optional<model::ClientValidation>> of_port;
+        ClientAuth expected;
+    };
+    const auto strict = validation({object_ref("ConfigMap", "ca")});
+    const auto fallback = validation({object_ref("ConfigMap", "ca")}, true);
+    const Row rows[] = {
+        {"none", {}, {}, ClientAuth::None},
+        {"default", strict, {}, ClientAuth::Required},
+        {"default that falls back", fallback, {}, ClientAuth::Optional},
+        {"the port's own", fallback, {{443, strict}}, ClientAuth::Required},
+        {"the port has none", strict, {{443, std::nullopt}}, ClientAuth::None},
+        {"another port's", strict, {{444, fallback}}, ClientAuth::Required},
+    };
+    for (const Row& row : rows) {
+        const Plan plan = client_world({row.everywhere, row.of_port, {}}).plan();
+        const HttpListener* web = find_listener(plan, "default/gw/web");
+        ASSERT_NE(web, nullptr) << row.claim;
+        EXPECT_EQ(web->tls->client_auth, row.expected) << row.claim;
+        EXPECT_EQ(web->tls->client_ca_pem, row.expected == ClientAuth::None ? "" : pem("CERTIFICATE")) << row.claim;
+        EXPECT_EQ(plan.tls.at(0).hosts.at(0).termination->client_auth, ClientAuth::None) << row.claim;
+    }
+}
+
+TEST(ClientValidation, WithoutAValidAuthorityTheHttpsListenerAloneIsNotServed)
+{
+    struct Row {
+        const char* claim;
+        std::vector<model::ObjectReference> refs;
+        const char* resolved;
+        const char* accepted;
+    };
+    const Row rows[] = {
+        {"missing", {object_ref("ConfigMap", "gone")}, "False/InvalidCACertificateRef", "False/NoValidCACertificate"},
+        {"empty", {object_ref("ConfigMap", "empty")}, "False/InvalidCACertificateRef", "False/NoValidCACertificate"},
+        {"no key", {object_ref("ConfigMap", "no-ca")}, "False/InvalidCACertificateRef", "False/NoValidCACertificate"},
+        {"kind", {object_ref("Service", "ca")}, "False/InvalidCACertificateKind", "False/NoValidCACertificate"},
+        {"grant", {object_ref("ConfigMap", "ca", "other")}, "False/RefNotPermitted", "False/NoValidCACertificate"},
+        {"one of two",
+         {object_ref("ConfigMap", "gone"), object_ref("ConfigMap", "ca")},
+         "False/InvalidCACertificateRef",
+         "True/Accepted"},
+    };
+    for (const Row& row : rows) {
+        const Plan plan = client_world({validation(row.refs), {}, {}}).plan();
+        const bool served = std::string_view(row.accepted).starts_with("True");
+        EXPECT_EQ(listener_outcome(plan, "gw", "web", "ResolvedRefs"), row.resolved) << row.claim;
+        EXPECT_EQ(listener_outcome(plan, "gw", "web", "Accepted"), row.accepted) << row.claim;
+        EXPECT_EQ(listener_outcome(plan, "gw", "web", "Programmed"), served ? "True/Programmed" : "False/Invalid");
+        EXPECT_EQ(find_listener(plan, "default/gw/web") != nullptr, served) << row.claim;
+        for (const char* other : {"plain", "raw"})
+            for (const char* type : {"Accepted", "Programmed", "ResolvedRefs"})
+                EXPECT_EQ(listener_outcome(plan, "gw", other, type), std::string("True/") + type) << row.claim;
+    }
+}
+
+TEST(ClientValidation, FallingBackIsShownOnTheGatewayAsLongAsItIsSet)
+{
+    const auto strict = validation({object_ref("ConfigMap", "ca")});
+    const auto fallback = validation({object_ref("ConfigMap", "ca")}, true);
+    const char* type = "InsecureFrontendValidationMode";
+    EXPECT_EQ(gateway_outcome(client_world({fallback, {}, {}}).plan(), "gw", type), "True/ConfigurationChanged");
+    EXPECT_EQ(gateway_outcome(client_world({strict, {{443, fallback}}, {}}).plan(), "gw", type),
+              "True/ConfigurationChanged");
+    EXPECT_EQ(gateway_outcome(client_world({strict, {}, {}}).plan(), "gw", type), "none");
+}
+
+TEST(BackendCertificate, ABadReferenceIsTheGatewaysOwnAffair)
+{
+    struct Row {
+        const char* claim;
+        model::ObjectReference ref;
+        const char* resolved;
+    };
+    const Row rows[] = {
+        {"good", object_ref("Secret", "cert"), "True/ResolvedRefs"},
+        {"missing", object_ref("Secret", "gone"), "False/InvalidClientCertificateRef"},
+        {"another kind", object_ref("ConfigMap", "ca"), "False/InvalidClientCertificateRef"},
+        {"another namespace", object_ref("Secret", "cert", "other"), "False/RefNotPermitted"},
+    };
+    for (const Row& row : rows) {
+        const Plan plan = client_world({{}, {}, row.ref}).plan();
+        EXPECT_EQ(gateway_outcome(plan, "gw", "ResolvedRefs"), row.resolved) << row.claim;
+        EXPECT_EQ(gateway_outcome(plan, "gw", "Accepted"), "True/Accepted") << row.claim;
+        EXPECT_EQ(gateway_outcome(plan, "gw", "Programmed"), "True/Programmed") << row.claim;
+    }
+}
+
+TEST(Plan, EqualInputWithCertificatesGivesEqualPorts)
+{
+    World world = client_world({validation({object_ref("ConfigMap", "ca")}), {}, {}});
+    const Plan first = world.plan();
+    EXPECT_EQ(first.http, world.plan().http);
+    EXPECT_EQ(first.tls, world.plan().tls);
+    world.objects.secrets[0].tls_crt = pem("CERTIFICATE", "TUlJQw==");
+    EXPECT_NE(first.http, world.plan().http);
+    EXPECT_NE(first.tls, world.plan().tls);
+}
+
+}  // namespace
+}  // namespace sluice::plan::test

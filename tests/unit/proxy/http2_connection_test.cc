@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/2 clients through a real proxy, before HTTP/1 and HTTP/2 backends: translation, flow control, resets, gRPC.
+#include "tests/harness/http2_peer.h"
+
+namespace sluice::test {
+namespace {
+
+const std::string kEndOfHead = "\r\n\r\n";
+
+class Http2Connection : public ProxyTest {
+protected:
+    static plan::HttpRule to_http2(const Acceptor& acceptor, std::uint32_t timeout_ms = 0)
+    {
+        plan::HttpRule rule = to(acceptor, timeout_ms);
+        rule.backends.front().app_protocol = plan::AppProtocol::Http2;
+        return rule;
+    }
+    void serve_client(plan::HttpRule rule, std::uint32_t window = 65'535)
+    {
+        client_.emplace(Peer::connect(serve(std::move(rule))), Http2Peer::Side::Client, window);
+    }
+    Http2Peer& client() { return *client_; }
+    std::optional<Http2Peer> client_;
+    std::optional<Http2Peer> backend_;
+};
+
+TEST_P(Http2Connection, StreamsOfOneConnectionAreServedSideBySide)
+{
+    Acceptor backend;
+    serve_client(to(backend));
+    const auto first = client().request(Http2Peer::get("/1"));
+    const auto second = client().request(Http2Peer::get("/2"));
+    Peer one = backend.accept();
+    Peer two = backend.accept();
+    const std::string head = one.read_until(kEndOfHead);
+    const bool is_in_order = head.starts_with("GET /1 HTTP/1.1\r\nHost: h\r\n");
+    EXPECT_TRUE(is_in_order || head.starts_with("GET /2 HTTP/1.1\r\n")) << head;
+    EXPECT_NE(head.find("X-Forwarded-For: 127.0.0.1\r\n"), std::string::npos) << head;
+    (void)two.read_until(kEndOfHead);
+    two.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\nX-A: b\r\n\r\ntwo");
+    const Message& early = client().wait(is_in_order ? second : first);
+    EXPECT_EQ(early.get(":status"), "200");
+    EXPECT_EQ(early.get("x-a"), "b");
+    EXPECT_EQ(early.get("content-length"), "3");
+    EXPECT_EQ(early.get("connection"), "");
+    EXPECT_EQ(early.body, "two");
+    one.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n");
+    EXPECT_EQ(client().wait(is_in_order ? first : second).body, "one");
+}
+
+TEST_P(Http2Connection, ABodyIsFramedByItsLengthOrInChunks)
+{
+    Acceptor backend;
+    serve_client(to(backend));
+    const Fields post{{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/p"}};
+    const auto chunked = client().request(post, false);
+    client().send(chunked, "abc", true, {{"x-trailer", "1"}});
+    Peer one = backend.accept();
+    EXPECT_TRUE(one.read_until("0\r\n\r\n").ends_with("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
+    one.send("HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_EQ(client().wait(chunked).get(":status"), "204");
+    Fields with_length = post;
+    with_length.emplace_back("content-length", "3");
+    const auto sized = client().request(with_length, false);
+    client().send(sized, "xyz", true);
+    const std::string request = one.read_until("xyz");
+    EXPECT_NE(request.find("Content-Length: 3\r\n"), std::string::npos) << request;
+    EXPECT_EQ(request.find("Transfer-Encoding"), std::string::npos) << request;
+    one.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_EQ(client().wait(sized).get(":status"), "200");
+    const auto empty = client().request(post);
+    EXPECT_NE(one.read_until(kEndOfHead).find("Content-Length: 0\r\n"), std::string::npos);
+    one.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_EQ(client().wait(empty).get(":status"), "200");
+}
+
+TEST_P(Http2Connection, CookieCrumbsAreOneField)
+{
+    Acceptor backend;
+    serve_client(to(backend));
+    client().request(Http2Peer::get("/", {{"cookie", "a=1"}, {"x", "y"}, {"cookie", "b=2"}}));
+    EXPECT_NE(backend.accept().read_until(kEndOfHead).find("cookie: a=1; b=2\r\n"), std::string::npos);
+}
+
+TEST_P(Http2Connection, WhatCouldSmuggleIsRefused)
+{
+    struct Case {
+        const char* claim;
+        Fields head;
+        const char* status;  // empty: the stream or the connection ends with an error
+    };
+    const auto get = [](const char* path, Fields more = {}) { return Http2Peer::get(path, std::move(more)); };
+    const Case cases[] = {
+        {"two authorities that differ", get("/", {{"host", "other"}}), "400"},
+        {"an authority that is none",
+         {{":method", "GET"}, {":scheme", "http"}, {":authority", "a b"}, {":path", "/"}},
+         ""},
+        {"no authority at all", {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}}, ""},
+        {"a path with a space", get("/a b"), ""},
+        {"a path with a fragment", get("/a#b"), "400"},
+        {"a path without a slash", get("a"), ""},
+        {"an encoded slash", get("/a%2fb"), "400"},
+        {"an underscore in a name", get("/", {{"content_length", "3"}}), "400"},
+        {"CONNECT", {{":method", "CONNECT"}, {":authority", "h"}}, "501"},
+        {"a line break in a value", get("/", {{"x", "a\r\nb: c"}}), ""},
+        {"Transfer-Encoding", get("/", {{"transfer-encoding", "chunked"}}), ""},
+        {"Connection", get("/", {{"connection", "close"}}), ""},
+        {"a length without a body", get("/", {{"content-length", "3"}}), ""},
+        {"two lengths", get("/", {{"content-length", "0"}, {"content-length", "0"}}), ""},
+    };
+    Acceptor backend;
+    for (const Case& c : cases) {
+        serve_client(to(backend));
+        const auto id = client().request(c.head);
+        EXPECT_TRUE(client().pump_until([&] {
+            return client()[id].ended || client()[id].error != 0 || client().went_away();
+        })) << c.claim;
+        EXPECT_EQ(client()[id].get(":status"), c.status) << c.claim;
+        EXPECT_FALSE(backend.is_called(0)) << c.claim;
+    }
+}
+
+TEST_P(Http2Connection, AHeadThatIsTooLargeIs431)
+{
+    Acceptor backend;
+    serve_client(to(backend));
+    Fields many;
+    for (int i = 0; i < 150; ++i)
+        many.emplace_back("x-" + std::to_string(i), "v");
+    EXPECT_EQ(client().wait(client().request(Http2Peer::get("/", many))).get(":status"), "431");
+    EXPECT_EQ(client().wait(client().request(Http2Peer::get("/", {{"big", std::string(40'000, 'a')}}))).get(":status"),
+              "431");
+    EXPECT_FALSE(backend.is_called(0));
+}
+
+TEST_P(Http2Connection, AResetEndsTheBackendsConnectionAndNoOtherStream)
+{
+    Acceptor backend;
+    serve_client(to(backend));
+    const auto id = client().request(Http2Peer::get("/1"));
+    Peer one = backend.accept();
+    (void)one.read_until(kEndOfHead);
+    client().reset(id, NGHTTP2_CANCEL);
+    EXPECT_EQ(one.read_all(), "");
+    const auto next = client().request(Http2Peer::get("/2"));
+    Peer two = backend.accept();
+    (void)two.read_until(kEndOfHead);
+    two.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT_EQ(client().wait(next).body, "ok");
+}
+
+TEST_P(Http2Connection, ABackendThatDiesAmidTheBodyResetsTheStream)
+{
+    Acceptor backend;
+    serve_client(to(backend));
+    const auto id = client().request(Http2Peer::get("/"));
+    Peer one = backend.accept();
+    (void)one.read_until(kEndOfHead);
+    one.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    one.close();
+    const Message& answer = client().wait(id);
+    EXPECT_FALSE(answer.ended);
+    EXPECT_EQ(answer.error, static_cast<std::uint32_t>(NGHTTP2_INTERNAL_ERROR));
+}
+
+TEST_P(Http2Connection, AnEarlyAnswerComesWholeAndTheRestOfTheRequestIsNotWanted)
+{
+    Acceptor backend;
+    serve_client(to(backend));
+    const auto id =
+        client().request({{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}, false);
+    Peer one = backend.accept();
+    (void)one.read_until(kEndOfHead);
+    one.send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
+    ASSERT_TRUE(client().pump_until([&] { return client()[id].closed; }));
+    EXPECT_EQ(client()[id].get(":status"), "413");
+    EXPECT_EQ(client()[id].body, "no");
+    EXPECT_EQ(client()[id].error, static_cast<std::uint32_t>(NGHTTP2_NO_ERROR));
+}
+
+TEST_P(Http2Connection, AWindowThatIsUsedUpStopsOneStreamAlone)
+{
+    Acceptor backend(4096);
+    serve_client(to(backend), 1'000);
+    const auto big = client().request(Http2Peer::get("/big"));
+    Peer one = backend.accept();
+    (void)one.read_until(kEndOfHead);
+    one.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'x'));
+    const Message& answer = client().wait(big);  // nghttp2 opens the window as it reads
+    EXPECT_EQ(answer.body.size(), 100'000U);
+    EXPECT_TRUE(answer.ended);
+}
+
+TEST_P(Http2Connection, DrainSaysGoawayAndFinishesWhatIsUnderWay)
+{
+    Acceptor backend;
+    serve_client(to(backend));
+    const auto id = client().request(Http2Peer::get("/"));
+    Peer one = backend.accept();
+    (void)one.read_until(kEndOfHead);
+    std::thread drain([this] { EXPECT_EQ(proxy_->drain(kWaitMs), 0U); });
+    EXPECT_TRUE(client().pump_until([&] { return client().went_away(); }));
+    one.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT_EQ(client().wait(id).body, "ok");
+    EXPECT_FALSE(client().pump_until([&] { return false; }));
+    EXPECT_TRUE(client().is_closed());
+    drain.join();
+}
+
+TEST_P(Http2Connection, RequestsToAnHttp2BackendShareOneConnection)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    const auto first = client().request(Http2Peer::get("/1", {{"te", "trailers"}}));
+    Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+    const auto one = backend.next_request();
+    const auto second = client().request(Http2Peer::get("/2"));
+    const auto two = backend.next_request();
+    EXPECT_EQ(backend[one].get(":path"), "/1");
+    EXPECT_EQ(backend[one].get(":authority"), "h");
+    EXPECT_EQ(backend[one].get("te"), "trailers");
+    EXPECT_EQ(backend[one].get("x-forwarded-for"), "127.0.0.1");
+    EXPECT_TRUE(backend[one].ended);
+    backend.respond(two, {{":status", "204"}});
+    EXPECT_EQ(client().wait(second).get(":status"), "204");
+    backend.respond(one, {{":status", "200"}, {"x-a", "b"}}, false);
+    backend.send(one, "data", true, {{"grpc-status", "0"}});
+    const Message& answer = client().wait(first);
+    EXPECT_EQ(answer.body, "data");
+    EXPECT_EQ(answer.get("grpc-status"), "0");
+    EXPECT_FALSE(acceptor.is_called(0));
+}
+
+TEST_P(Http2Connection, AWholeAnswerInOneSegmentIsPassedOn)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    for (const bool has_body : {true, false}) {
+        const auto id = client().request(Http2Peer::get("/"));
+        if (!backend_)
+            backend_.emplace(acceptor.accept(), Http2Peer::Side::Server);
+        const auto at = backend_->next_request();
+        backend_->respond_whole(at, {{":status", "200"}}, has_body ? "body" : "");
+        EXPECT_EQ(client().wait(id).body, has_body ? "body" : "");
+    }
+}
+
+TEST_P(Http2Connection, AStreamTheBackendRefusedGoesAgain)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    const auto id = client().request({{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}});
+    Http2Peer first(acceptor.accept(), Http2Peer::Side::Server);
+    first.reset(first.next_request(), NGHTTP2_REFUSED_STREAM);
+    Http2Peer second(acceptor.accept(), Http2Peer::Side::Server);
+    second.respond(second.next_request(), {{":status", "204"}});
+    EXPECT_EQ(client().wait(id).get(":status"), "204");
+}
+
+TEST_P(Http2Connection, AfterAGoawayNewRequestsTakeANewConnection)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    const auto first = client().request(Http2Peer::get("/1"));
+    Http2Peer old(acceptor.accept(), Http2Peer::Side::Server);
+    const auto under_way = old.next_request();
+    old.go_away(under_way);
+    // The answer behind the GOAWAY shows that the proxy has read it.
+    old.respond(under_way, {{":status", "204"}});
+    EXPECT_EQ(client().wait(first).get(":status"), "204");
+    const auto second = client().request(Http2Peer::get("/2"));
+    Http2Peer fresh(acceptor.accept(), Http2Peer::Side::Server);
+    fresh.respond(fresh.next_request(), {{":status", "204"}});
+    EXPECT_EQ(client().wait(second).get(":status"), "204");
+}
+
+TEST_P(Http2Connection, BodiesBothWaysAtOnce)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    const auto id =
+        client().request({{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}, false);
+    Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+    const auto at = backend.next_request();
+    backend.respond(at, {{":status", "200"}}, false);
+    for (int i = 0; i < 3; ++i) {
+        const std::string ping = "ping" + std::to_string(i);
+        client().send(id, ping, false);
+        EXPECT_TRUE(backend.pump_until([&] { return backend[at].body.ends_with(ping); }));
+        backend.send(at, "pong" + ping, false);
+        EXPECT_TRUE(client().pump_until([&] { return client()[id].body.ends_with("pong" + ping); }));
+    }
+    client().send(id, std::string(200'000, 'u'), true);
+    EXPECT_TRUE(backend.pump_until([&] { return backend[at].ended; }, &client()));
+    EXPECT_EQ(backend[at].body.size(), 15U + 200'000U);
+    backend.send(at, std::string(200'000, 'd'), true);
+    EXPECT_TRUE(client().pump_until([&] { return client()[id].ended; }, &backend));
+    EXPECT_EQ(client()[id].body.size(), 27U + 200'000U);
+}
+
+TEST_P(Http2Connection, ErrorsOfOursReachAGrpcClientAsItsStatus)
+{
+    const Fields call{{":method", "POST"},
+                      {":scheme", "http"},
+                      {":authority", "h"},
+                      {":path", "/s/m"},
+                      {"content-type", "application/grpc+proto"},
+                      {"grpc-timeout", "50m"}};
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    const auto late = client().request(call);
+    Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+    (void)backend.next_request();
+    const Message& timeout = client().wait(late);
+    EXPECT_EQ(timeout.get(":status"), "200");
+    EXPECT_EQ(timeout.get("grpc-status"), "4");
+    EXPECT_EQ(timeout.get("content-type"), "application/grpc");
+    EXPECT_TRUE(timeout.ended);
+    serve_client({.name = "r", .backends = {ProxyTest::backend({}, false)}});
+    EXPECT_EQ(client().wait(client().request(call)).get("grpc-status"), "14");
+}
+
+TEST_P(Http2Connection, AnHttp1ClientReachesAnHttp2Backend)
+{
+    Acceptor acceptor;
+    Peer client = Peer::connect(serve(to_http2(acceptor)));
+    client.send(
+        "POST /a?b HTTP/1.1\r\nHost: h\r\nX-Upper: V\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+    const auto at = backend.next_request();
+    EXPECT_TRUE(backend.pump_until([&] { return backend[at].ended; }));
+    EXPECT_EQ(backend[at].get(":path"), "/a?b");
+    EXPECT_EQ(backend[at].get("x-upper"), "V");
+    EXPECT_EQ(backend[at].get("transfer-encoding"), "");
+    EXPECT_EQ(backend[at].body, "abc");
+    backend.respond(at, {{":status", "200"}}, false);
+    backend.send(at, "hello", true, {{"x-trailer", "1"}});
+    const std::string answer = client.read_until("0\r\n\r\n");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+    EXPECT_TRUE(answer.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n")) << answer;
+}
+
+INSTANTIATE_TEST_SUITE_P(Io, Http2Connection, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
+
+}  // namespace
+}  // namespace sluice::test
