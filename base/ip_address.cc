@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 namespace sluice {
@@ -63,10 +64,16 @@ std::uint32_t IpAddress::v4_be() const
 std::string IpAddress::to_string() const
 {
     char text[INET6_ADDRSTRLEN] = {};
-    if (is_v4())
-        inet_ntop(AF_INET, &bytes_[12], text, sizeof text);
-    else
-        inet_ntop(AF_INET6, bytes_.data(), text, sizeof text);
+    if (is_v4()) {  // by hand: once a proxied request, and inet_ntop takes a hundred nanoseconds
+        char* end = text;
+        for (std::size_t i = 12; i < bytes_.size(); ++i) {
+            if (i > 12)
+                *end++ = '.';
+            end = std::to_chars(end, text + sizeof text, bytes_[i]).ptr;
+        }
+        return {text, end};
+    }
+    inet_ntop(AF_INET6, bytes_.data(), text, sizeof text);
     return text;
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <array>
+#include <memory>
+#include <vector>
 
 #include "agent/proxy/bytes.h"
 #include "agent/proxy/http1.h"
@@ -45,6 +47,34 @@ private:
     bool end_ = false;
     char size_line_[24] = {};
     std::array<iovec, 4> spans_{};
+};
+
+// What a connection sends now and what comes after it. Idle connections have none: those of a worker share a few, whose
+// heads keep their memory.
+struct Http1Outputs {
+    Http1Output queued;
+    Http1Output sending;
+};
+
+class Http1OutputPool {
+public:
+    [[nodiscard]] std::unique_ptr<Http1Outputs> take()
+    {
+        if (spare_.empty())
+            return std::make_unique<Http1Outputs>();
+        auto result = std::move(spare_.back());
+        spare_.pop_back();
+        return result;
+    }
+    void give_back(std::unique_ptr<Http1Outputs> outputs)
+    {
+        constexpr std::size_t kSpareMax = 256;
+        if (spare_.size() < kSpareMax)
+            spare_.push_back(std::move(outputs));
+    }
+
+private:
+    std::vector<std::unique_ptr<Http1Outputs>> spare_;
 };
 
 }  // namespace sluice::proxy

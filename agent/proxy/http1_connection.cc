@@ -115,7 +115,7 @@ void Http1Connection::begin(http1::RequestHead& head, std::size_t head_bytes)
     minor_version_ = head.minor_version;
     keep_alive_ = head.keep_alive && !worker_->draining();
     body_.begin(head.framing, head.content_length);
-    exchange_ = &worker_->take_exchange();
+    start_exchange();
     // The head's views point into the buffer that is moved into `body` or stays in `in_`: it lives through the call.
     Bytes body;
     const bool is_body_here = !body_.done() && in_.size() > head_bytes;
@@ -137,13 +137,19 @@ void Http1Connection::begin(http1::RequestHead& head, std::size_t head_bytes)
         stream_->recv();
 }
 
+void Http1Connection::start_exchange()
+{
+    exchange_ = &worker_->take_exchange();
+    out_ = worker_->http1_outputs().take();
+}
+
 void Http1Connection::refuse(int status)
 {
     phase_ = Phase::Exchange;
     worker_->loop().disarm(timer_);
     keep_alive_ = false;
     if (exchange_ == nullptr)
-        exchange_ = &worker_->take_exchange();
+        start_exchange();
     exchange_->begin_refused(*this, status);
 }
 
@@ -170,7 +176,7 @@ void Http1Connection::resume_request()
 
 void Http1Connection::send_continue()
 {
-    queued_.head += "HTTP/1.1 100 Continue\r\n\r\n";
+    out_->queued.head += "HTTP/1.1 100 Continue\r\n\r\n";
     worker_->flush_soon(*this);
 }
 
@@ -183,7 +189,7 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
     if ((is_unknown_length && !chunk_out_) || !body_.done() || worker_->draining())
         keep_alive_ = false;
     response_ended_ = end;
-    std::string& head = queued_.head;
+    std::string& head = out_->queued.head;
     head += "HTTP/1.1 ";
     add_number(head, response.status);
     head += ' ';
@@ -216,16 +222,16 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
 void Http1Connection::send_body(Bytes body, bool end)
 {
     response_ended_ = end;
-    queued_.set_body(std::move(body), chunk_out_, end);
+    out_->queued.set_body(std::move(body), chunk_out_, end);
     worker_->flush_soon(*this);
 }
 
 void Http1Connection::flush()
 {
-    if (phase_ != Phase::Exchange || stream_ == nullptr || stream_->sending() || queued_.empty())
+    if (phase_ != Phase::Exchange || stream_ == nullptr || stream_->sending() || out_->queued.empty())
         return;
-    std::swap(queued_, sending_);
-    if (const auto spans = sending_.spans(); !spans.empty())
+    std::swap(out_->queued, out_->sending);
+    if (const auto spans = out_->sending.spans(); !spans.empty())
         return stream_->send(spans);
     on_stream_sent(0);  // the end of a body of known length takes no bytes
 }
@@ -236,9 +242,9 @@ void Http1Connection::on_stream_sent(int result)
         return;
     if (result < 0)
         return close();
-    const bool had_body = sending_.has_body();
-    sending_.clear();
-    if (!queued_.empty())
+    const bool had_body = out_->sending.has_body();
+    out_->sending.clear();
+    if (!out_->queued.empty())
         return flush();
     if (response_ended_)
         return finish();
@@ -249,6 +255,7 @@ void Http1Connection::on_stream_sent(int result)
 void Http1Connection::finish()
 {
     std::exchange(exchange_, nullptr)->release();
+    worker_->http1_outputs().give_back(std::move(out_));
     if (!keep_alive_ || !body_.done() || stream_->receiving() || worker_->draining())
         return end_gently();
     phase_ = Phase::Idle;
@@ -270,7 +277,7 @@ void Http1Connection::end_gently()
 
 void Http1Connection::become_tunnel(Upstream::Detached backend)
 {
-    std::string to_client = std::move(queued_.head);
+    std::string to_client = std::move(out_->queued.head);
     to_client += backend.received.view();
     auto tunnel = std::make_unique<Tunnel>(*worker_, std::move(stream_), std::move(backend.stream),
                                            Bytes(std::move(to_client)), std::exchange(in_, {}), *exchange_->counters());

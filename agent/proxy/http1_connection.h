@@ -36,6 +36,7 @@ private:
     void read_head();
     [[nodiscard]] bool is_http2();
     void begin(http1::RequestHead& head, std::size_t head_bytes);
+    void start_exchange();
     void refuse(int status);
     void read_body();
     void finish();
@@ -48,8 +49,7 @@ private:
     Exchange* exchange_ = nullptr;  // while a request is under way
     Bytes in_;
     BodyReader body_;
-    Http1Output queued_;
-    Http1Output sending_;
+    std::unique_ptr<Http1Outputs> out_;  // while a request is under way
     Phase phase_ = Phase::Idle;
     std::uint8_t minor_version_ = 1;
     bool is_first_ = true;     // nothing was served on it yet

@@ -18,6 +18,7 @@
 #include "agent/proxy/bound.h"
 #include "agent/proxy/counters.h"
 #include "agent/proxy/exchange.h"
+#include "agent/proxy/http1_body.h"
 #include "agent/proxy/snapshot.h"
 #include "agent/proxy/upstream_pool.h"
 
@@ -83,6 +84,7 @@ public:
     CounterTable& counters() { return counters_; }
     [[nodiscard]] ListenerCounters& counters_of(const plan::HttpListener& listener);  // of the current snapshot
     Scratch& scratch() { return *scratch_; }
+    Http1OutputPool& http1_outputs() { return http1_outputs_; }
     [[nodiscard]] Exchange& take_exchange();
     void give_back(Exchange& exchange);     // others may still be in one of its calls: reused after this turn
     void flush_soon(Flushable& flushable);  // must live until the turn's end
@@ -119,6 +121,7 @@ private:
     SnapshotPtr snapshot_;
     std::unordered_map<const plan::HttpListener*, ListenerCounters*> counters_by_listener_;  // of `snapshot_`
     std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();
+    Http1OutputPool http1_outputs_;
     std::vector<std::unique_ptr<Exchange>> exchanges_;
     std::vector<Exchange*> free_exchanges_;
     std::vector<Exchange*> ended_exchanges_;
