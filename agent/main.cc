@@ -51,9 +51,10 @@ int check(const std::vector<std::string>& paths)
         refused = refused || problem.fatal;
     }
     const model::Objects& objects = snapshot.objects;
-    std::printf("%zu files: %zu Gateways, %zu HTTPRoutes, %zu TCPRoutes, %zu UDPRoutes accepted\n", snapshot.files,
-                objects.gateways.size(), objects.http_routes.size(), objects.tcp_routes.size(),
-                objects.udp_routes.size());
+    std::printf("%zu files: %zu Gateways, %zu HTTPRoutes, %zu GRPCRoutes, %zu TLSRoutes, %zu TCPRoutes, %zu UDPRoutes "
+                "accepted\n",
+                snapshot.files, objects.gateways.size(), objects.http_routes.size(), objects.grpc_routes.size(),
+                objects.tls_routes.size(), objects.tcp_routes.size(), objects.udp_routes.size());
     return refused ? 1 : 0;
 }
 
