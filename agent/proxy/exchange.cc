@@ -286,6 +286,7 @@ void Exchange::answer(int status)
         grpc::fill_error(head, status);
         return client_->send_response(head, true);
     }
+    head.reset();
     head.status = static_cast<std::uint16_t>(status);
     head.reason = reason_phrase(status);
     std::string body(head.reason);

@@ -63,10 +63,9 @@ std::uint32_t timeout_ms(std::span<const http1::Header> headers)
 void fill_error(http1::ResponseHead& head, int http_status)
 {
     const Code code = code_of(http_status);
+    head.reset();
     head.status = 200;
     head.reason = "OK";
-    head.framing = http1::Framing::None;
-    head.content_length = 0;
     head.headers[0] = {"content-type", "application/grpc"};
     head.headers[1] = {"grpc-status", code.status};
     head.headers[2] = {"grpc-message", code.message};

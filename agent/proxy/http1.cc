@@ -58,15 +58,36 @@ constexpr std::array<std::string_view, 10> kHopByHop{
 int status_code(Reject reject) { return row_of(reject).status_code; }
 std::string_view reason(Reject reject) { return row_of(reject).reason; }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b)
+bool equals_ignoring_case_of_size(const char* a, const char* b, std::size_t size)
 {
-    return a.size() == b.size() &&
-           std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return to_lower(x) == to_lower(y); });
+    return std::equal(a, a + size, b, [](char x, char y) { return to_lower(x) == to_lower(y); });
 }
 
 bool is_hop_by_hop(std::string_view name)
 {
     return std::ranges::any_of(kHopByHop, [&](std::string_view each) { return equals_ignoring_case(name, each); });
+}
+
+void RequestHead::reset()
+{
+    method = target = path = query = authority = {};
+    minor_version = 1;
+    header_count = 0;
+    framing = Framing::None;
+    keep_alive = true;
+    expect_continue = upgrade = false;
+    content_length = 0;
+}
+
+void ResponseHead::reset()
+{
+    status = 0;
+    reason = {};
+    minor_version = 1;
+    header_count = 0;
+    framing = Framing::None;
+    keep_alive = true;
+    content_length = 0;
 }
 
 const Header* find_field(std::span<const Header> headers, std::string_view name)

@@ -73,6 +73,9 @@ struct RequestHead {
     bool upgrade = false;  // has Connection: upgrade and an Upgrade header
     std::uint64_t content_length = 0;
     Header headers[kHeadersMax];
+
+    // As new, but for `headers`, of which none counts then: no view into an earlier message's buffer may stay.
+    void reset();
 };
 
 struct ResponseHead {
@@ -84,6 +87,8 @@ struct ResponseHead {
     bool keep_alive = true;
     std::uint64_t content_length = 0;
     Header headers[kHeadersMax];
+
+    void reset();  // as RequestHead's
 };
 
 struct ParseResult {
@@ -101,7 +106,11 @@ struct ParseResult {
 
 // Hop-by-hop fields (RFC 9110 7.6.1): never forwarded, as are those that Connection names.
 [[nodiscard]] bool is_hop_by_hop(std::string_view name);
-[[nodiscard]] bool equals_ignoring_case(std::string_view a, std::string_view b);
+[[nodiscard]] bool equals_ignoring_case_of_size(const char* a, const char* b, std::size_t size);
+[[nodiscard]] inline bool equals_ignoring_case(std::string_view a, std::string_view b)
+{
+    return a.size() == b.size() && equals_ignoring_case_of_size(a.data(), b.data(), a.size());
+}
 // The first field of that name; nullptr: none.
 [[nodiscard]] const Header* find_field(std::span<const Header> headers, std::string_view name);
 // Its value; empty: none.

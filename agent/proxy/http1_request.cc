@@ -162,7 +162,7 @@ ParseResult parse_request(std::string_view data, const HeadLimits& limits, Reque
     const auto incomplete_at_limit = [&](Verdict verdict, Reject reject) {
         return verdict.status == Status::Incomplete && head.size() == limits.bytes_max ? invalid(reject) : verdict;
     };
-    out.authority = {};
+    out.reset();
     Verdict verdict =
         incomplete_at_limit(read_request_line(cursor, limits.line_bytes_max, out), Reject::RequestLineTooLong);
     if (verdict.status != Status::Complete)

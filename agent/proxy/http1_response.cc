@@ -66,6 +66,7 @@ ParseResult parse_response(std::string_view data, const HeadLimits& limits, std:
 {
     const std::string_view head = data.substr(0, limits.bytes_max);
     Cursor cursor{head.data(), head.data() + head.size()};
+    out.reset();
     Fields fields;
     Verdict verdict = read_status_line(cursor, out);
     if (verdict.status == Status::Complete)

@@ -74,6 +74,7 @@ void Http2Connection::Request::on_received()
 
 int Http2Connection::Request::read_head(http1::RequestHead& head) const
 {
+    head.reset();
     head.header_count = head_.fill(head.headers);
     const std::span<const http1::Header> headers(head.headers, head.header_count);
     if (head_.too_large())
@@ -81,10 +82,6 @@ int Http2Connection::Request::read_head(http1::RequestHead& head) const
     head.method = head_.pseudo(":method");
     head.target = head_.pseudo(":path");
     head.authority = head_.pseudo(":authority");
-    head.minor_version = 1;
-    head.keep_alive = true;
-    head.upgrade = false;
-    head.query = {};
     if (head.method == "CONNECT")
         return 501;
     const std::size_t query = head.target.find('?');
@@ -107,7 +104,6 @@ int Http2Connection::Request::read_head(http1::RequestHead& head) const
         return 400;
     const std::string_view length = http1::value_of(headers, "content-length");
     head.expect_continue = http1::has_token(headers, "expect", "100-continue");
-    head.content_length = 0;
     head.framing = end_received_ ? http1::Framing::None : http1::Framing::Chunked;
     if (!length.empty()) {
         head.framing = http1::Framing::Length;

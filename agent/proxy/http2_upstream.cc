@@ -110,15 +110,12 @@ void Http2Upstream::Call::on_received()
 void Http2Upstream::Call::begin_response()
 {
     http1::ResponseHead& head = connection_->worker_->scratch().response;
+    head.reset();
     head.status = static_cast<std::uint16_t>(status_of(head_.pseudo(":status")));
     head.header_count = head_.fill(head.headers);
     if (head_.too_large() || head.status < 200)
         return fail(UpstreamFailure::Malformed);
     const std::span<const http1::Header> headers(head.headers, head.header_count);
-    head.reason = "";
-    head.minor_version = 1;
-    head.keep_alive = true;
-    head.content_length = 0;
     const bool is_whole = end_received_ && data_.empty() && !has_trailers_;
     const std::string_view length = http1::value_of(headers, "content-length");
     head.framing = is_whole ? http1::Framing::None : http1::Framing::Chunked;

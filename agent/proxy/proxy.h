@@ -26,7 +26,7 @@ struct Limits {                                  // defaults are those for an ed
     std::uint32_t connect_timeout_ms = 5'000;
     std::uint32_t upstream_idle_timeout_ms = 30'000;  // pooled connection to a backend
     std::uint32_t connections_max = 8'000;            // client connections per process; beyond it accept waits
-    std::uint32_t pooled_per_endpoint_max = 128;      // idle upstream connections per worker and endpoint
+    std::uint32_t pooled_per_endpoint_max = 512;      // idle upstream connections per worker and endpoint
     std::uint32_t pooled_per_worker_max = 1'024;      // over all endpoints: descriptors are few
     std::uint32_t udp_flows_max = 4'096;              // relayed UDP clients per worker
     std::uint32_t udp_idle_timeout_ms = 60'000;

@@ -359,5 +359,23 @@ TEST(Http1Request, AUsedHeadCarriesNothingOver)
     EXPECT_FALSE(head.upgrade);
 }
 
+TEST(RequestHead, NothingOfAnEarlierRequestStays)
+{
+    RequestHead head;
+    ASSERT_EQ(parse_request("POST http://a/b?secret HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n"
+                            "Expect: 100-continue\r\n\r\n",
+                            kLimits, head)
+                  .status,
+              Status::Complete);
+    ASSERT_EQ(parse_request("OPTIONS * HTTP/1.1\r\nHost: b\r\n\r\n", kLimits, head).status, Status::Complete);
+    EXPECT_EQ(head.path, "*");
+    EXPECT_EQ(head.query, "");
+    EXPECT_EQ(head.authority, "b");
+    EXPECT_EQ(head.framing, Framing::None);
+    EXPECT_EQ(head.content_length, 0U);
+    EXPECT_TRUE(head.keep_alive);
+    EXPECT_FALSE(head.expect_continue);
+}
+
 }  // namespace
 }  // namespace sluice::proxy::http1
