@@ -160,12 +160,13 @@ void Exchange::send_pending_body()
         return upstream_->send_body(std::move(body_), is_last);
     }
     if (request_ended_ && !trailers_.empty()) {
+        // Taken out first: the backend may report within the call that it has them.
+        const auto due = std::exchange(trailers_, {});
         std::vector<http1::Header> trailers;
-        for (const auto& [name, value] : trailers_)
+        for (const auto& [name, value] : due)
             trailers.push_back({name, value});
         upstream_busy_ = true;
         upstream_->send_trailers(trailers);
-        trailers_.clear();
     }
 }
 

@@ -113,6 +113,7 @@ void Http1Connection::begin(http1::RequestHead& head, std::size_t head_bytes)
     worker_->loop().disarm(timer_);  // the exchange has its own times
     is_first_ = response_ended_ = false;
     minor_version_ = head.minor_version;
+    is_head_ = head.method == "HEAD";
     keep_alive_ = head.keep_alive && !worker_->draining();
     body_.begin(head.framing, head.content_length);
     start_exchange();
@@ -206,6 +207,8 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
         head += "\r\n";
     } else if (chunk_out_) {
         add_field(head, "Transfer-Encoding", "chunked");
+    } else if (end && !is_head_ && response.status >= 200 && response.status != 204 && response.status != 304) {
+        add_field(head, "Content-Length", "0");  // else the client would wait for the connection's end
     }
     if (response.status == 101) {
         add_field(head, "Connection", "upgrade");

@@ -52,6 +52,7 @@ private:
     std::unique_ptr<Http1Outputs> out_;  // while a request is under way
     Phase phase_ = Phase::Idle;
     std::uint8_t minor_version_ = 1;
+    bool is_head_ = false;
     bool is_first_ = true;     // nothing was served on it yet
     bool is_counted_ = false;  // as a connection of a listener
     bool keep_alive_ = true;   // as far as is known

@@ -109,7 +109,7 @@ void Http1Upstream::read_head()
             return stream_->recv();
         }
         const bool is_switch = head.status == 101;
-        if (parsed.status == http1::Status::Invalid || (is_switch && !upgrade_))
+        if (parsed.status == http1::Status::Invalid || (is_switch && (!upgrade_ || stream_->sending())))
             return fail(UpstreamFailure::Malformed);
         if (!is_switch && head.status < 200) {  // an interim response: the gateway answers Expect itself
             in_.consume(parsed.head_bytes);

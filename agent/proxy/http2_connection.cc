@@ -149,8 +149,10 @@ void Http2Connection::Request::deliver()
     if (is_trailers_turn && end_received_) {
         trailers_sent_ = true;
         std::vector<http1::Header> trailers(http1::kHeadersMax);
-        trailers.resize(trailers_.fill(trailers));
+        trailers.resize(trailers_.too_large() ? 0 : trailers_.fill(trailers));
         wants_body_ = false;
+        if (trailers.empty())
+            return exchange_->on_request_body({}, true);
         return exchange_->on_request_trailers(trailers);
     }
     if (data_.empty() && !end_received_)

@@ -14,6 +14,7 @@ void Http2Fields::add(std::string_view name, std::string_view value, std::size_t
         text_.size() + cookie_.size() + entries_.size() * kFieldOverhead + name.size() + value.size() + kFieldOverhead;
     if (too_large_ || bytes > bytes_max || entries_.size() >= count_max) {
         too_large_ = true;
+        ++dropped_;
         return;
     }
     if (name == "cookie") {
@@ -35,6 +36,7 @@ void Http2Fields::clear()
     entries_.clear();
     cookie_.clear();
     too_large_ = false;
+    dropped_ = 0;
 }
 
 http1::Header Http2Fields::header(const Entry& entry) const

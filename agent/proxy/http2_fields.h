@@ -18,6 +18,8 @@ public:
     void add(std::string_view name, std::string_view value, std::size_t bytes_max, std::size_t count_max);
     void clear();
     [[nodiscard]] bool too_large() const { return too_large_; }
+    // So far beyond the limits that reading on serves nobody but an attacker.
+    [[nodiscard]] bool is_flood() const { return dropped_ > kDroppedMax; }
     // The pseudo-field of that name, with its colon; empty: none.
     [[nodiscard]] std::string_view pseudo(std::string_view name) const;
     // The others, as views into this object; the crumbs of Cookie are one field (RFC 9113 section 8.2.3).
@@ -35,6 +37,8 @@ private:
     std::string text_;
     std::vector<Entry> entries_;  // pseudo-fields first, as they must come
     std::string cookie_;
+    static constexpr std::size_t kDroppedMax = 256;
+    std::size_t dropped_ = 0;
     bool too_large_ = false;
 };
 

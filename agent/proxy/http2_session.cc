@@ -87,7 +87,7 @@ struct Http2Callbacks {
         Http2Fields& fields = target->head_received_ ? target->trailers_ : target->head_;
         fields.add(view_of(name, name_size), view_of(value, value_size), limits.header_bytes_max,
                    limits.header_count_max);
-        return 0;
+        return fields.is_flood() ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
     }
 
     // A field that nghttp2 would leave out: the message is malformed (RFC 9113 section 8.2.1).
@@ -354,6 +354,7 @@ void Http2Session::flush()
         return;
     if (!out_.empty()) {
         const iovec span{out_.data(), out_.size()};
+        worker_->loop().arm(write_timer_, worker_->limits().idle_timeout_ms);
         return stream_->send({&span, 1});
     }
     if (is_done)
@@ -362,6 +363,7 @@ void Http2Session::flush()
 
 void Http2Session::on_stream_sent(int result)
 {
+    worker_->loop().disarm(write_timer_);
     if (over_)
         return;
     if (result < 0)

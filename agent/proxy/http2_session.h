@@ -127,12 +127,15 @@ private:
         [[nodiscard]] bool has(std::int32_t id) const { return std::ranges::find(ids_, id) != ids_.end(); }
 
     private:
-        std::array<std::int32_t, 32> ids_{};
+        std::array<std::int32_t, 128> ids_{};
         std::size_t next_ = 0;
     };
     Recent ended_by_peer_;
     Recent reset_by_us_;
 
+    void on_write_timeout() { on_over(); }
+
+    BoundTimer<Http2Session> write_timer_{*this, &Http2Session::on_write_timeout};  // the peer reads nothing
     std::string out_;  // being sent while the stream is sending
     std::vector<Http2Stream*> due_;
     bool dispatching_ = false;

@@ -27,6 +27,7 @@ public:
     Call(Http2Upstream& connection, UpstreamUser& user)
         : Http2Stream(connection), connection_(&connection), user_(&user), reused_(connection.served_)
     {
+        ++connection.users_;
     }
 
     [[nodiscard]] bool ready() const override { return connection_->connected_; }
@@ -72,11 +73,13 @@ private:
     bool paused_ = false;
     bool response_begun_ = false;
     bool response_ended_ = false;
+    bool is_head_ = false;
 };
 
 void Http2Upstream::Call::send(const ForwardedHead& head, Bytes body, bool end)
 {
     const bool is_whole = body.empty() && end;
+    is_head_ = head.is_head;
     if (!connection_->start(*this, head, is_whole))
         return fail(UpstreamFailure::Unhandled);  // the ids are used up, or a GOAWAY came
     if (!body.empty())
@@ -88,6 +91,7 @@ void Http2Upstream::Call::send(const ForwardedHead& head, Bytes body, bool end)
 void Http2Upstream::Call::release()
 {
     user_ = nullptr;
+    --connection_->users_;
     --connection_->endpoint_->in_flight;
     if (id_ < 0)
         return connection_->drop_waiting(*this);
@@ -113,13 +117,14 @@ void Http2Upstream::Call::begin_response()
     head.reset();
     head.status = static_cast<std::uint16_t>(status_of(head_.pseudo(":status")));
     head.header_count = head_.fill(head.headers);
-    if (head_.too_large() || head.status < 200)
+    if (head_.too_large() || head.status < 200 || head.status > 599)
         return fail(UpstreamFailure::Malformed);
     const std::span<const http1::Header> headers(head.headers, head.header_count);
     const bool is_whole = end_received_ && data_.empty() && !has_trailers_;
     const std::string_view length = http1::value_of(headers, "content-length");
-    head.framing = is_whole ? http1::Framing::None : http1::Framing::Chunked;
-    if (!is_whole && !length.empty()) {
+    const bool is_bodiless = is_head_ || head.status == 204 || head.status == 304;
+    head.framing = is_bodiless ? http1::Framing::None : is_whole ? http1::Framing::Length : http1::Framing::Chunked;
+    if (!is_bodiless && !is_whole && !length.empty()) {
         head.framing = http1::Framing::Length;  // nghttp2 has checked it, and checks the data against it
         std::from_chars(length.data(), length.data() + length.size(), head.content_length);
     }
@@ -136,7 +141,9 @@ void Http2Upstream::Call::deliver()
     if (data_.empty() && has_trailers_ && end_received_) {
         response_ended_ = true;
         std::vector<http1::Header> trailers(http1::kHeadersMax);
-        trailers.resize(trailers_.fill(trailers));
+        trailers.resize(trailers_.too_large() ? 0 : trailers_.fill(trailers));
+        if (trailers.empty())
+            return user_->on_response_body({}, true);
         return user_->on_response_trailers(trailers);
     }
     if (data_.empty() && !end_received_)
@@ -184,7 +191,8 @@ bool Http2Upstream::has_room() const
 {
     const std::size_t allowed = std::min<std::size_t>(
         kStreamsMax, nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS));
-    return !is_leaving_ && !over_ && stream_count() + waiting_.size() < allowed;
+    return !is_leaving_ && !over_ && nghttp2_session_check_request_allowed(session_) != 0 &&
+           stream_count() + waiting_.size() < allowed;
 }
 
 bool Http2Upstream::start(Call& call, const ForwardedHead& head, bool is_whole)
@@ -204,6 +212,7 @@ void Http2Upstream::drop_waiting(Call& call)
     const auto found = std::ranges::find(waiting_, &call, &std::unique_ptr<Call>::get);
     dropped_.push_back(std::move(*found));  // it may be in one of its calls
     waiting_.erase(found);
+    on_stream_count();
     worker_->flush_soon(*this);
 }
 
@@ -232,7 +241,9 @@ void Http2Upstream::on_stream_connected(int result)
 
 void Http2Upstream::on_stream_count()
 {
-    if (stream_count() == 0)
+    if (!connected_ || over_)
+        return;
+    if (stream_count() == 0 && waiting_.empty())
         worker_->loop().arm(timer_, worker_->limits().upstream_idle_timeout_ms);
     else
         worker_->loop().disarm(timer_);

@@ -16,7 +16,8 @@ public:
     [[nodiscard]] Upstream& open(UpstreamUser& user);
     [[nodiscard]] bool has_room() const;  // for another stream
     void end() override;
-    [[nodiscard]] bool quiet() const override { return stream_->quiet(); }
+    // Whole responses that their users still take piece by piece keep it, too.
+    [[nodiscard]] bool quiet() const override { return stream_->quiet() && users_ == 0; }
 
 private:
     class Call;
@@ -35,6 +36,7 @@ private:
 
     std::vector<std::unique_ptr<Call>> waiting_;  // without a stream yet
     std::vector<std::unique_ptr<Call>> dropped_;  // out of these, until the turn's end
+    std::size_t users_ = 0;                       // calls that were not released
     bool connected_ = false;
     bool is_leaving_ = false;  // no new streams
     bool served_ = false;

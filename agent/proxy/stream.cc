@@ -87,6 +87,13 @@ void Stream::pump()
     loop_->send(fd_.get(), {&span, 1}, send_);
 }
 
+void Stream::cancel_connect()
+{
+    loop_->cancel(connect_);
+    if (tls_ != nullptr && tls_->handshaking)
+        loop_->cancel(recv_);
+}
+
 void Stream::shutdown_write()
 {
     if (tls_ != nullptr) {

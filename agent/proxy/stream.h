@@ -57,7 +57,7 @@ public:
         return !recv_.pending() && !send_.pending() && !connect_.pending() && !plain_.pending();
     }
     void set_user(StreamUser* user) { user_ = user; }
-    void cancel_connect() { loop_->cancel(connect_); }
+    void cancel_connect();  // or the handshake after it
 
 private:
     struct Tls {
