@@ -340,6 +340,65 @@ TEST_P(Http2Connection, AnHttp1ClientReachesAnHttp2Backend)
     EXPECT_TRUE(answer.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n")) << answer;
 }
 
+TEST_P(Http2Connection, TrailersWithoutDataEndTheRequest)
+{
+    const Fields post{{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}};
+    Acceptor http1;
+    serve_client(to(http1));
+    const auto first = client().request(post, false);
+    client().send(first, "", true, {{"x-trailer", "1"}});
+    Peer one = http1.accept();
+    EXPECT_TRUE(one.read_until("0\r\n\r\n").ends_with("0\r\n\r\n"));
+    one.send("HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_EQ(client().wait(first).get(":status"), "204");
+    Acceptor http2;
+    serve_client(to_http2(http2));
+    const auto second = client().request(post, false);
+    client().send(second, "", true, {{"x-trailer", "1"}});
+    Http2Peer backend(http2.accept(), Http2Peer::Side::Server);
+    const auto at = backend.next_request();
+    EXPECT_TRUE(backend.pump_until([&] { return backend[at].ended; }));
+    EXPECT_EQ(backend[at].get("x-trailer"), "1");
+    backend.respond(at, {{":status", "204"}});
+    EXPECT_EQ(client().wait(second).get(":status"), "204");
+}
+
+TEST_P(Http2Connection, AnAnswerWithoutABodyEndsForAnHttp1Client)
+{
+    Acceptor acceptor;
+    Peer client = Peer::connect(serve(to_http2(acceptor)));
+    std::optional<Http2Peer> backend;
+    for (const char* method : {"GET", "HEAD", "GET"}) {
+        client.send(std::string(method) + " / HTTP/1.1\r\nHost: h\r\n\r\n");
+        if (!backend)
+            backend.emplace(acceptor.accept(), Http2Peer::Side::Server);
+        const auto at = backend->next_request();
+        const bool is_head = std::string_view(method) == "HEAD";
+        backend->respond(at, {{":status", "200"}}, !is_head);
+        if (is_head)
+            backend->send(at, "", true);
+        const std::string head = client.read_until(kEndOfHead);
+        EXPECT_EQ(head.find("Content-Length: 0\r\n") == std::string::npos, is_head) << head;
+        EXPECT_EQ(head.find("Transfer-Encoding"), std::string::npos) << head;
+    }
+    EXPECT_FALSE(client.has_more(20));
+}
+
+TEST_P(Http2Connection, AWholeAnswerOutlivesItsConnectionWhileTheClientReadsSlowly)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor), 1'000);
+    const auto id = client().request(Http2Peer::get("/"));
+    {
+        Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+        const auto at = backend.next_request();
+        backend.respond_whole(at, {{":status", "200"}}, std::string(40'000, 'x'));
+        ASSERT_TRUE(client().pump_until([&] { return client()[id].has_head; }));
+    }
+    EXPECT_EQ(client().wait(id).body.size(), 40'000U);
+    EXPECT_TRUE(client()[id].ended);
+}
+
 INSTANTIATE_TEST_SUITE_P(Io, Http2Connection, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
 
 }  // namespace
