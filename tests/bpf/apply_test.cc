@@ -174,6 +174,31 @@ TEST_F(ApplierOnRealMaps, ARingThatCannotBeReplacedGoesOnWithItsBackendsAndTheSt
     EXPECT_EQ(backends(), (Backends{{1, false}, {2, false}, {3, false}}));
 }
 
+TEST_F(ApplierOnRealMaps, AFullBackendTableIsAProblemAndWhatServedKeepsServing)
+{
+    Applier applier = make_applier();
+    const auto served = apply(applier, plan_of({"198.51.100.1", "198.51.100.2"})).ids;
+    const auto& table = dataplane_->tables().backends;
+    std::vector<std::uint32_t> others;
+    for (std::uint32_t id = 1'000'000; others.size() < SL_BACKENDS_MAX - 2; ++id) {
+        ASSERT_TRUE(table.set(id, sl_backend{}));
+        others.push_back(id);
+    }
+    const auto read_ring = [&] { return *dataplane_->tables().rings.get(served.front()); };
+    const auto ring_before = read_ring();
+
+    const L4ListenerState full = apply(applier, plan_of({"198.51.100.1", "198.51.100.3"}));
+    EXPECT_FALSE(full.in_kernel);
+    EXPECT_NE(full.problem.find(SL_MAP_BACKENDS), std::string::npos) << full.problem;
+    EXPECT_EQ(read_ring(), ring_before) << "no slot may name a backend that was not written";
+    for (const std::uint32_t id : others)
+        ASSERT_TRUE(table.erase(id));
+    EXPECT_EQ(backends(), (Backends{{1, false}, {2, false}})) << "the ring still names both";
+
+    EXPECT_TRUE(apply(applier, plan_of({"198.51.100.1", "198.51.100.3"})).in_kernel) << "there is room again";
+    EXPECT_EQ(backends(), (Backends{{1, false}, {2, true}, {3, false}}));
+}
+
 TEST_F(ApplierOnRealMaps, AListenerBeyondTheIdsIsAProblemAndTheOthersServe)
 {
     plan::Plan plan = plan_of({"198.51.100.1"});
