@@ -179,11 +179,15 @@ void Http2Connection::start()
 
 std::unique_ptr<Http2Stream> Http2Connection::make_stream() { return std::make_unique<Request>(*this); }
 
-void Http2Connection::on_head_begun() { worker_->loop().arm(timer_, worker_->limits().header_timeout_ms); }
+void Http2Connection::on_head_begun()
+{
+    is_head_under_way_ = true;
+    worker_->loop().arm(timer_, worker_->limits().header_timeout_ms);
+}
 
 void Http2Connection::on_stream_count()
 {
-    if (is_draining_ || over_)
+    if (is_draining_ || over_ || is_head_under_way_)
         return;
     if (stream_count() == 0)
         worker_->loop().arm(timer_, worker_->limits().idle_timeout_ms);

@@ -21,7 +21,11 @@ private:
 
     std::unique_ptr<Http2Stream> make_stream() override;
     void on_head_begun() override;
-    void on_head_ended() override { on_stream_count(); }
+    void on_head_ended() override
+    {
+        is_head_under_way_ = false;
+        on_stream_count();
+    }
     void on_stream_count() override;
     void on_over() override { end_gently(); }
     void on_stream_data(int result, Buffer buffer) override;
@@ -30,9 +34,10 @@ private:
 
     Arrival from_;
     Bytes received_;
-    bool is_counted_ = false;   // as a connection of a listener
-    bool is_draining_ = false;  // the client was told; the last stream id follows
-    bool is_closing_ = false;   // only waits for the client to have read all
+    bool is_head_under_way_ = false;  // begun, and its last frame not here: the header timeout runs
+    bool is_counted_ = false;         // as a connection of a listener
+    bool is_draining_ = false;        // the client was told; the last stream id follows
+    bool is_closing_ = false;         // only waits for the client to have read all
     BoundTimer<Http2Connection> timer_{*this, &Http2Connection::on_timeout};
 };
 
