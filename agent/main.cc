@@ -87,7 +87,7 @@ void add_run_options(CLI::App& command, control::Options& options, std::string& 
     command.add_option("--l4", options.l4, "Who forwards TCP and UDP: auto, xdp, tcx or proxy")
         ->transform(CLI::CheckedTransformer(kL4))
         ->default_str("auto");
-    command.add_option("--io", options.proxy.io, "The proxy's event loop: auto, io_uring or epoll")
+    command.add_option("--io", options.proxy.io, "The proxy's event loop: auto (epoll), io_uring or epoll")
         ->transform(CLI::CheckedTransformer(kIo))
         ->default_str("auto");
     command.add_option("--workers", options.proxy.workers, "Worker threads (default: one per CPU)")

@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
 #include <numeric>
 #include <type_traits>
 
@@ -80,7 +79,44 @@ Result<UniqueFd> inner_of(int fd, std::uint32_t listener_id)
     return inner;
 }
 
+Result<UniqueFd> make_inner(const Rings::NewRing& ring)
+{
+    UniqueFd inner(bpf_map_create(BPF_MAP_TYPE_ARRAY, "sl_ring", sizeof(std::uint32_t), sizeof(std::uint32_t),
+                                  SL_RING_SLOTS, nullptr));
+    if (!inner.valid())
+        return fail(errno, "bpf_map_create", subject_of(SL_MAP_RINGS, ring.listener_id));
+    std::vector<std::uint32_t> keys(SL_RING_SLOTS);
+    std::iota(keys.begin(), keys.end(), 0U);
+    std::uint32_t count = SL_RING_SLOTS;
+    if (const int error = bpf_map_update_batch(inner.get(), keys.data(), ring.slots.data(), &count, nullptr);
+        error != 0)
+        return fail(error, "bpf_map_update_batch", subject_of(SL_MAP_RINGS, ring.listener_id));
+    return inner;
+}
+
+// A batch stops at the first ring that the kernel does not take and says how many it took; that one is then tried
+// alone, for its own error, and a batch goes on behind it. A call that is refused whole (EPERM, or ENOTSUPP where this
+// map type has no batch) leaves the count as it was: then all go one by one.
+std::vector<Result<void>> swap_inners(int fd, std::span<const std::uint32_t> ids, std::span<const UniqueFd> inners)
+{
+    std::vector<int> fds(inners.size());
+    std::ranges::transform(inners, fds.begin(), &UniqueFd::get);
+    std::vector<Result<void>> results(ids.size());
+    for (std::size_t next = 0; next < ids.size(); next++) {
+        const auto left = static_cast<std::uint32_t>(ids.size() - next);
+        std::uint32_t count = left;
+        if (bpf_map_update_batch(fd, &ids[next], &fds[next], &count, nullptr) == 0)
+            break;
+        next += count < left ? count : 0;
+        if (const int error = bpf_map_update_elem(fd, &ids[next], &fds[next], BPF_ANY); error != 0)
+            results[next] = fail(error, "bpf_map_update_elem", subject_of(SL_MAP_RINGS, ids[next]));
+    }
+    return results;
+}
+
 constexpr std::size_t kCounterWords = sizeof(sl_counters) / sizeof(std::uint64_t);
+constexpr std::size_t kRingsABatch = 256;  // of descriptors held at once, which a process has few of
+constexpr std::uint32_t kEntriesABatch = 4096;
 
 }  // namespace
 
@@ -109,40 +145,36 @@ template <class Key, class Value> Result<void> Table<Key, Value>::erase(const Ke
     return {};
 }
 
-// Programs insert and evict while this walks: an entry may be missed or, when the walk is thrown back to the start
-// because its key went away, seen twice. So the walk ends after twice the capacity at the latest, and doubles go.
+// Programs insert and evict while this walks. The kernel copies whole buckets, each once and under its lock: an entry
+// that comes or goes meanwhile may be missed, none is seen twice.
 template <class Key, class Value> Result<std::vector<std::pair<Key, Value>>> Table<Key, Value>::entries() const
 {
+    static_assert(sizeof(Key) >=
+                  sizeof(std::uint32_t));  // the cursor of a hash is a bucket's number, of an array a key
     const auto capacity = max_entries(fd_, name_);
     if (!capacity)
         return std::unexpected(capacity.error());
     std::vector<std::pair<Key, Value>> found;
-    Key key{};
-    const Key* previous = nullptr;
-    for (std::uint64_t steps = 0; steps < 2ULL * *capacity + 1; steps++) {
-        Key next{};
-        if (const int error = bpf_map_get_next_key(fd_, previous, &next); error != 0) {
+    std::vector<Key> keys(std::min(*capacity, kEntriesABatch));
+    std::vector<Value> values(keys.size());
+    Key cursor{};
+    Key* previous = nullptr;
+    while (true) {
+        auto count = static_cast<std::uint32_t>(keys.size());
+        const int error = bpf_map_lookup_batch(fd_, previous, &cursor, keys.data(), values.data(), &count, nullptr);
+        if (error == -ENOSPC && keys.size() < *capacity) {  // a bucket holds more than that
+            keys.resize(std::min<std::size_t>(*capacity, 2 * keys.size()));
+            values.resize(keys.size());
+        } else if (error != 0 && error != -ENOENT) {
+            return fail(error, "bpf_map_lookup_batch", subject_of(name_));
+        } else {
+            for (std::uint32_t i = 0; i < count; i++)
+                found.emplace_back(keys[i], values[i]);
             if (error == -ENOENT)
-                break;
-            return fail(error, "bpf_map_get_next_key", subject_of(name_));
+                return found;
+            previous = &cursor;
         }
-        key = next;
-        previous = &key;
-        auto value = get(key);
-        if (!value)
-            return std::unexpected(value.error());
-        if (*value)
-            found.emplace_back(key, **value);
     }
-    const auto bytes_less = [](const auto& a, const auto& b) {
-        return std::memcmp(&a.first, &b.first, sizeof(Key)) < 0;
-    };
-    const auto bytes_equal = [](const auto& a, const auto& b) {
-        return std::memcmp(&a.first, &b.first, sizeof(Key)) == 0;
-    };
-    std::ranges::sort(found, bytes_less);
-    found.erase(std::unique(found.begin(), found.end(), bytes_equal), found.end());
-    return found;
 }
 
 template class Table<sl_listener_key, sl_listener>;
@@ -153,19 +185,32 @@ template class Table<std::uint32_t, sl_config>;
 
 Result<void> Rings::set(std::uint32_t listener_id, std::span<const std::uint32_t, SL_RING_SLOTS> slots) const
 {
-    const UniqueFd inner(bpf_map_create(BPF_MAP_TYPE_ARRAY, "sl_ring", sizeof(std::uint32_t), sizeof(std::uint32_t),
-                                        SL_RING_SLOTS, nullptr));
-    if (!inner.valid())
-        return fail(errno, "bpf_map_create", subject_of(SL_MAP_RINGS, listener_id));
-    std::vector<std::uint32_t> keys(SL_RING_SLOTS);
-    std::iota(keys.begin(), keys.end(), 0U);
-    std::uint32_t count = SL_RING_SLOTS;
-    if (const int error = bpf_map_update_batch(inner.get(), keys.data(), slots.data(), &count, nullptr); error != 0)
-        return fail(error, "bpf_map_update_batch", subject_of(SL_MAP_RINGS, listener_id));
-    const int inner_fd = inner.get();
-    if (const int error = bpf_map_update_elem(fd_, &listener_id, &inner_fd, BPF_ANY); error != 0)
-        return fail(error, "bpf_map_update_elem", subject_of(SL_MAP_RINGS, listener_id));
-    return {};
+    const NewRing ring{listener_id, slots};
+    return set_many({&ring, 1}).front();
+}
+
+std::vector<Result<void>> Rings::set_many(std::span<const NewRing> rings) const
+{
+    std::vector<Result<void>> results(rings.size());
+    for (std::size_t first = 0; first < rings.size(); first += kRingsABatch) {
+        std::vector<std::uint32_t> ids;
+        std::vector<UniqueFd> inners;
+        std::vector<std::size_t> places;
+        for (std::size_t i = first; i < std::min(first + kRingsABatch, rings.size()); i++) {
+            auto inner = make_inner(rings[i]);
+            if (!inner) {
+                results[i] = std::unexpected(inner.error());
+                continue;
+            }
+            ids.push_back(rings[i].listener_id);
+            inners.push_back(*std::move(inner));
+            places.push_back(i);
+        }
+        auto swapped = swap_inners(fd_, ids, inners);
+        for (std::size_t i = 0; i < places.size(); i++)
+            results[places[i]] = std::move(swapped[i]);
+    }
+    return results;
 }
 
 Result<void> Rings::erase(std::uint32_t listener_id) const

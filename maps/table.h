@@ -40,8 +40,15 @@ class Rings {
 public:
     Rings() = default;
     explicit Rings(int fd) : fd_(fd) {}
+    struct NewRing {
+        std::uint32_t listener_id = 0;
+        std::span<const std::uint32_t, SL_RING_SLOTS> slots;
+    };
     [[nodiscard]] Result<void> set(std::uint32_t listener_id,
                                    std::span<const std::uint32_t, SL_RING_SLOTS> slots) const;
+    // A result for each, in their order: one that fails keeps its old ring and does not stop the others. The kernel
+    // waits until no program reads an old ring, milliseconds, once for some hundred rings: so many in one call.
+    [[nodiscard]] std::vector<Result<void>> set_many(std::span<const NewRing> rings) const;
     [[nodiscard]] Result<void> erase(std::uint32_t listener_id) const;
     [[nodiscard]] Result<std::optional<std::vector<std::uint32_t>>> get(std::uint32_t listener_id) const;
     [[nodiscard]] Result<std::vector<std::uint32_t>> ids() const;  // listener ids that have a ring

@@ -37,7 +37,6 @@ struct Report {
     std::uint64_t generation = 0;  // of the plan that serves
     std::string version;
     std::string io;         // "io_uring" or "epoll"
-    std::string io_reason;  // why not io_uring
     std::string l4;         // "xdp", "tcx" or "proxy"
     std::string l4_reason;  // why not the better one
     unsigned workers = 0;

@@ -129,7 +129,6 @@ std::string to_json(const Report& report)
                      {"generation", report.generation},
                      {"version", report.version},
                      {"io", report.io},
-                     {"ioReason", report.io_reason},
                      {"l4", report.l4},
                      {"l4Reason", report.l4_reason},
                      {"workers", report.workers},

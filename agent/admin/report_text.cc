@@ -88,15 +88,12 @@ std::string render(const json& report)
 {
     std::string text;
     const Out out = std::back_inserter(text);
-    const auto with_reason = [&](const char* field, const char* reason_field) {
-        const auto reason = report.at(reason_field).get<std::string>();
-        return report.at(field).get<std::string>() + (reason.empty() ? "" : " (" + reason + ")");
-    };
-    fmt::format_to(out, "sluice {} {}: generation {}, TCP and UDP by {}, proxy {} workers on {}, {} connections\n",
+    const auto l4_reason = report.at("l4Reason").get<std::string>();
+    fmt::format_to(out, "sluice {} {}: generation {}, TCP and UDP by {}{}, proxy {} workers on {}, {} connections\n",
                    report.at("version").get<std::string>(), report.at("ready").get<bool>() ? "ready" : "starting",
-                   report.at("generation").get<std::uint64_t>(), with_reason("l4", "l4Reason"),
-                   report.at("workers").get<unsigned>(), with_reason("io", "ioReason"),
-                   report.at("openConnections").get<std::uint64_t>());
+                   report.at("generation").get<std::uint64_t>(), report.at("l4").get<std::string>(),
+                   l4_reason.empty() ? "" : " (" + l4_reason + ")", report.at("workers").get<unsigned>(),
+                   report.at("io").get<std::string>(), report.at("openConnections").get<std::uint64_t>());
     fmt::format_to(out, "\nListeners\n");
     for (const json& listener : report.at("listeners"))
         print_listener(out, listener);

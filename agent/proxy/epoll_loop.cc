@@ -6,12 +6,23 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace sluice::proxy {
 namespace {
 
-constexpr std::size_t kBuffersMax = 16'384;  // 256 MiB: more than the connections of a process may hold at once
 constexpr int kAcceptsPerTurn = 64;
+
+ssize_t send_spans(int fd, std::span<iovec> spans)
+{
+    constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    if (spans.size() == 1)
+        return ::send(fd, spans[0].iov_base, spans[0].iov_len, kFlags);
+    msghdr message{};
+    message.msg_iov = spans.data();
+    message.msg_iovlen = spans.size();
+    return ::sendmsg(fd, &message, kFlags);
+}
 
 }  // namespace
 
@@ -21,23 +32,10 @@ Result<std::unique_ptr<Loop>> EpollLoop::make()
     loop->epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
     if (!loop->epoll_.valid())
         return fail(errno, "epoll_create1", "worker");
-    epoll_event event{.events = EPOLLIN, .data = {.fd = loop->wake_fd_.get()}};
+    epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.fd = loop->wake_fd_.get()}};
     if (epoll_ctl(loop->epoll_.get(), EPOLL_CTL_ADD, loop->wake_fd_.get(), &event) != 0)
         return fail(errno, "epoll_ctl", "worker wake-up");
     return loop;
-}
-
-Buffer EpollLoop::take()
-{
-    if (free_.empty()) {
-        if (slabs_.size() >= kBuffersMax)
-            return {};
-        slabs_.push_back(std::make_unique<char[]>(kBufferBytes));
-        free_.push_back(static_cast<std::uint16_t>(slabs_.size() - 1));
-    }
-    const std::uint16_t id = free_.back();
-    free_.pop_back();
-    return {this, slabs_[id].get(), kBufferBytes, id};
 }
 
 EpollLoop::Descriptor& EpollLoop::at(int fd)
@@ -57,16 +55,21 @@ void EpollLoop::start(Direction& direction, Op op, Completion& completion, Descr
     completion.state_ = &owner;
 }
 
-void EpollLoop::update_interest(int fd, Descriptor& descriptor)
+void EpollLoop::add(int fd, Descriptor& descriptor)
 {
-    const std::uint32_t wanted = (descriptor.in.completion != nullptr ? std::uint32_t{EPOLLIN} : 0U) |
-                                 (descriptor.out.completion != nullptr ? std::uint32_t{EPOLLOUT} : 0U);
-    if (descriptor.registered && descriptor.interest == wanted)
+    if (descriptor.registered)
         return;
-    epoll_event event{.events = wanted, .data = {.fd = fd}};
-    epoll_ctl(epoll_.get(), descriptor.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+    epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.fd = fd}};
+    epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
     descriptor.registered = true;
-    descriptor.interest = wanted;
+}
+
+void EpollLoop::set_level_in(int fd, Descriptor& descriptor, bool wanted)
+{
+    if (std::exchange(descriptor.level_in, wanted) == wanted)
+        return;
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    epoll_ctl(epoll_.get(), wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event);
 }
 
 void EpollLoop::finish(Direction& direction, int result, Buffer buffer)
@@ -81,22 +84,24 @@ void EpollLoop::accept(int listen_fd, Completion& completion)
 {
     Descriptor& descriptor = at(listen_fd);
     start(descriptor.in, Op::Accept, completion, descriptor);
-    update_interest(listen_fd, descriptor);
+    set_level_in(listen_fd, descriptor, true);
 }
 
-void EpollLoop::recv(int fd, Completion& completion)
+void EpollLoop::recv(int fd, Completion& completion, Amount amount)
 {
     Descriptor& descriptor = at(fd);
     start(descriptor.in, Op::Recv, completion, descriptor);
-    if (!descriptor.registered || (descriptor.interest & EPOLLIN) == 0)
-        update_interest(fd, descriptor);
+    descriptor.amount = amount;
+    add(fd, descriptor);
+    if (descriptor.readable)
+        receive(fd, descriptor);
 }
 
 void EpollLoop::wait_readable(int fd, Completion& completion)
 {
     Descriptor& descriptor = at(fd);
     start(descriptor.in, Op::WaitReadable, completion, descriptor);
-    update_interest(fd, descriptor);
+    set_level_in(fd, descriptor, true);
 }
 
 void EpollLoop::send(int fd, std::span<const iovec> spans, Completion& completion)
@@ -106,16 +111,13 @@ void EpollLoop::send(int fd, std::span<const iovec> spans, Completion& completio
     descriptor.unsent.assign(spans.begin(), spans.end());
     descriptor.sent = 0;
     if (!send_some(fd, descriptor))
-        update_interest(fd, descriptor);
+        add(fd, descriptor);
 }
 
 bool EpollLoop::send_some(int fd, Descriptor& descriptor)
 {
     while (!descriptor.unsent.empty()) {
-        msghdr message{};
-        message.msg_iov = descriptor.unsent.data();
-        message.msg_iovlen = descriptor.unsent.size();
-        const ssize_t count = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t count = send_spans(fd, descriptor.unsent);
         if (count < 0) {
             if (errno == EAGAIN)
                 return false;
@@ -149,7 +151,7 @@ void EpollLoop::connect(int fd, const SocketAddress& address, Completion& comple
     else if (errno != EINPROGRESS)
         finish(descriptor.out, -errno);
     else
-        update_interest(fd, descriptor);
+        add(fd, descriptor);
 }
 
 void EpollLoop::cancel(Completion& completion)
@@ -199,22 +201,38 @@ void EpollLoop::accept_some(int fd, Descriptor& descriptor)
     }
 }
 
-void EpollLoop::on_readable(int fd, Descriptor& descriptor)
+void EpollLoop::receive(int fd, Descriptor& descriptor)
 {
-    if (descriptor.in.op == Op::Accept)
-        return accept_some(fd, descriptor);
-    if (descriptor.in.op == Op::WaitReadable)
-        return finish(descriptor.in, 0);
-    Buffer buffer = take();
+    Buffer buffer = descriptor.amount == Amount::Bulk ? bulk_.take() : Buffer();
     if (!buffer)
-        return;  // level-triggered: it comes again once a buffer is back
-    const ssize_t count = ::recv(fd, buffer.data(), kBufferBytes, MSG_DONTWAIT);
+        buffer = usual_.take();
+    if (!buffer) {
+        descriptor.readable = true;
+        if (!std::exchange(descriptor.starved, true))
+            starved_.push_back(fd);
+        return;
+    }
+    const ssize_t count = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    // Less than fits means that the socket is empty: whatever comes later is an edge of its own.
+    descriptor.readable = descriptor.broken || count == static_cast<ssize_t>(buffer.size());
     if (count < 0 && errno == EAGAIN)
         return;
     if (count <= 0)
         return finish(descriptor.in, count < 0 ? -errno : 0);
     buffer.shrink(static_cast<std::uint32_t>(count));
     finish(descriptor.in, static_cast<int>(count), std::move(buffer));
+}
+
+void EpollLoop::receive_starved()
+{
+    while (!starved_.empty() && usual_.has_more()) {
+        const int fd = starved_.front();
+        starved_.pop_front();
+        Descriptor& descriptor = at(fd);  // of another connection by now, perhaps
+        descriptor.starved = false;
+        if (descriptor.in.op == Op::Recv && descriptor.readable)
+            receive(fd, descriptor);
+    }
 }
 
 void EpollLoop::on_writable(int fd, Descriptor& descriptor)
@@ -229,34 +247,44 @@ void EpollLoop::on_writable(int fd, Descriptor& descriptor)
     finish(descriptor.out, -error);
 }
 
+void EpollLoop::handle(int fd, Descriptor& descriptor, std::uint32_t events)
+{
+    constexpr std::uint32_t kBroken = EPOLLERR | EPOLLHUP | EPOLLRDHUP;
+    if (descriptor.level_in) {
+        if (descriptor.in.op == Op::Accept)
+            accept_some(fd, descriptor);
+        else if (descriptor.in.op == Op::WaitReadable)
+            finish(descriptor.in, 0);
+        else
+            set_level_in(fd, descriptor, false);  // nobody waits: or the next wait would spin
+        return;
+    }
+    if ((events & kBroken) != 0)
+        descriptor.broken = true;
+    if ((events & (EPOLLIN | kBroken)) != 0) {
+        descriptor.readable = true;
+        if (descriptor.in.op == Op::Recv)
+            receive(fd, descriptor);
+    }
+    if (descriptor.out.completion != nullptr && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
+        on_writable(fd, descriptor);
+}
+
 Result<void> EpollLoop::wait(int timeout_ms)
 {
+    receive_starved();
     std::array<epoll_event, 256> events;
-    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+    const int count =
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), has_ready() ? 0 : timeout_ms);
     if (count < 0)
         return errno == EINTR ? Result<void>{} : fail(errno, "epoll_wait", "worker");
-    for (int i = 0; i < count; ++i) {
-        const epoll_event& event = events[static_cast<std::size_t>(i)];
+    for (const epoll_event& event : std::span(events).first(static_cast<std::size_t>(count))) {
         const int fd = event.data.fd;
         const auto index = static_cast<std::size_t>(fd);
-        if (fd == wake_fd_.get() || index >= descriptors_.size() || !descriptors_[index])
-            continue;
-        Descriptor& descriptor = *descriptors_[index];
-        constexpr std::uint32_t kBroken = EPOLLERR | EPOLLHUP;
-        const bool had_reader = descriptor.in.completion != nullptr;
-        if (had_reader && (event.events & (EPOLLIN | kBroken)) != 0)
-            on_readable(fd, descriptor);
-        if (descriptor.out.completion != nullptr && (event.events & (EPOLLOUT | kBroken)) != 0)
-            on_writable(fd, descriptor);
-        // Interest in reading is kept over the usual gap between two reads. When nobody reads though bytes or the end
-        // are there, the descriptor is taken out, or the wait would spin.
-        if (!had_reader && descriptor.out.completion == nullptr) {
-            epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-            descriptor.registered = false;
-            descriptor.interest = 0;
-        } else if (!had_reader || (descriptor.interest & EPOLLOUT) != 0) {
-            update_interest(fd, descriptor);
-        }
+        if (fd == wake_fd_.get())
+            woken_ = true;
+        else if (index < descriptors_.size() && descriptors_[index])
+            handle(fd, *descriptors_[index], event.events);
     }
     return {};
 }

@@ -21,12 +21,14 @@ void BodyReader::begin(http1::Framing framing, std::uint64_t length)
     left_ = length;
     done_ = framing == http1::Framing::None || (framing == http1::Framing::Length && length == 0);
     decoder_.reset();
+    is_full_ = false;
 }
 
 bool BodyReader::take(Bytes& in, Bytes& data)
 {
     if (done_ || in.empty())
         return true;
+    is_full_ = framing_ != http1::Framing::Length && in.size() >= kBufferBytes;
     if (framing_ == http1::Framing::Chunked)
         return take_chunks(in, data);
     if (framing_ == http1::Framing::UntilClose) {

@@ -20,11 +20,14 @@ public:
     // The other side ended the stream. False: that was too early.
     [[nodiscard]] bool end_of_input();
     [[nodiscard]] bool done() const { return done_; }
+    // What the next receive is likely to find.
+    [[nodiscard]] Amount amount() const { return left_ > kBufferBytes || is_full_ ? Amount::Bulk : Amount::Usual; }
 
 private:
     [[nodiscard]] bool take_chunks(Bytes& in, Bytes& data);
     http1::Framing framing_ = http1::Framing::None;
     bool done_ = true;
+    bool is_full_ = false;  // the last piece was as large as the usual buffer, or larger
     std::uint64_t left_ = 0;
     http1::ChunkedDecoder decoder_;
 };

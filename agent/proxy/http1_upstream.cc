@@ -147,7 +147,7 @@ void Http1Upstream::read_body()
     if (!data.empty() || body_.done())
         return deliver(std::move(data));
     if (!gone_)
-        return stream_->recv();
+        return stream_->recv(body_.amount());
     if (!body_.end_of_input())
         return fail(UpstreamFailure::Malformed);
     deliver({});

@@ -10,11 +10,11 @@
 #include <sys/uio.h>
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "agent/proxy/proxy.h"
 #include "base/ip_address.h"
@@ -24,7 +24,12 @@
 namespace sluice::proxy {
 
 constexpr std::size_t kBufferBytes = 16 * 1024;
+constexpr std::size_t kBulkBytes = 64 * 1024;
 constexpr std::size_t kSendSpansMax = 64;
+
+// How much a receive is likely to find. For bulk there are a few larger buffers; when they are in use, it gets one of
+// the usual size.
+enum class Amount : std::uint8_t { Usual, Bulk };
 
 // Where buffers go back to; each kind of loop has its own.
 class BufferPool {
@@ -106,13 +111,14 @@ private:
 };
 
 class TimerWheel;
+class HeapBuffers;
 
 class Loop {
 public:
-    // IoKind::Auto tries io_uring with a self-test (a real receive through a provided buffer on a socket pair) and
-    // falls back to epoll; `why_not_ring` then says why.
-    // A ring belongs to the thread that makes it.
-    [[nodiscard]] static Result<std::unique_ptr<Loop>> make(IoKind kind, std::string* why_not_ring = nullptr);
+    // IoKind::Auto is epoll, which costs no more CPU (docs/performance.md) and is allowed everywhere. IoKind::IoUring
+    // makes a self-test, a real receive through a provided buffer on a socket pair. A ring belongs to the thread that
+    // makes it.
+    [[nodiscard]] static Result<std::unique_ptr<Loop>> make(IoKind kind);
     virtual ~Loop();
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
@@ -122,7 +128,7 @@ public:
     // result: a new non-blocking, close-on-exec descriptor that the receiver owns. Goes on until cancelled or failed.
     virtual void accept(int listen_fd, Completion& completion) = 0;
     // result: bytes in `buffer`, 0 at the end of the stream.
-    virtual void recv(int fd, Completion& completion) = 0;
+    virtual void recv(int fd, Completion& completion, Amount amount) = 0;
     // Sends all of it, in pieces where the socket wants it; the spans are copied, the bytes must stay until completion.
     // At most kSendSpansMax spans, one send at a time per socket. result: all bytes, or -errno.
     virtual void send(int fd, std::span<const iovec> spans, Completion& completion) = 0;
@@ -162,8 +168,9 @@ protected:
     // `last`: the operation is over with this completion.
     void queue(Completion& completion, int result, Buffer buffer, bool last);
     [[nodiscard]] bool has_ready() const { return !ready_.empty(); }
-    void drop_ready() { ready_.clear(); }
+    void drop_ready();
     UniqueFd wake_fd_;
+    bool woken_ = false;  // `wait` has seen the wake-up
 
 private:
     struct Ready {
@@ -172,9 +179,9 @@ private:
         Buffer buffer;
         bool last;
     };
-    class Blocks;
-    std::unique_ptr<Blocks> blocks_;  // outlives what is queued
-    std::deque<Ready> ready_;
+    std::unique_ptr<HeapBuffers> plain_buffers_;  // outlives what is queued
+    std::vector<Ready> ready_;
+    std::vector<Ready> handled_;  // of this turn
     std::unique_ptr<TimerWheel> timers_;
     std::function<void()> on_wake_;
     std::uint64_t now_ms_ = 0;

@@ -165,15 +165,12 @@ Result<std::unique_ptr<Proxy>> Proxy::make(const Options& wanted)
     if (options.workers == 0)
         options.workers = usable_cpus();
     auto state = std::make_unique<State>();
-    std::string why_not_ring;
     for (unsigned index = 0; index < options.workers; ++index) {
         auto worker = std::make_unique<Worker>(options, index);
-        if (auto started = worker->start(options.io, &why_not_ring); !started)
+        if (auto started = worker->start(options.io); !started)
             return std::unexpected(started.error());
         state->workers.push_back(std::move(worker));
     }
-    if (!why_not_ring.empty())
-        spdlog::warn("the proxy runs on epoll, which costs more CPU: {}", why_not_ring);
     if (auto opened = state->open_steered(); !opened)
         return std::unexpected(opened.error());
     return std::unique_ptr<Proxy>(new Proxy(std::move(state)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The proxy as the rest of the agent sees it: worker threads, one ring (or epoll) each, that serve HTTP and relay
+// The proxy as the rest of the agent sees it: worker threads, one event loop each, that serve HTTP and relay
 // TCP and UDP by an immutable plan. All methods are for the control thread; workers share nothing with it but the
 // plan's pointer, their counters and a wake-up.
 #pragma once
@@ -33,7 +33,7 @@ struct Limits {                                  // defaults are those for an ed
 };
 
 struct Options {
-    IoKind io = IoKind::Auto;  // Auto: io_uring when its self-test passes, else epoll and a warning with the cause
+    IoKind io = IoKind::Auto;  // Auto: epoll, which costs no more (docs/performance.md)
     unsigned workers = 0;      // 0: one per CPU this process may run on
     Limits limits;
 };

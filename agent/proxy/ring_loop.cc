@@ -14,16 +14,24 @@ namespace {
 
 constexpr unsigned kSqEntries = 1024;
 constexpr unsigned kCqEntries = 16'384;
-// Buffers are put into the ring as they are needed: 8 MiB a worker at first. A client that keeps one (an unfinished
-// head, a reader that does not read) must not take the last: there are two for every connection of a process.
-constexpr unsigned kBuffersStep = 512;
-constexpr unsigned kBuffersMax = 16'384;  // a power of two, as the ring of buffers wants
-constexpr int kBufferGroup = 0;
+// 256 MiB a worker in both groups. A client that keeps a buffer (an unfinished head, a reader that does not read) must
+// not take the last: there are two for every connection of a process.
+constexpr unsigned kBulkMax = 128;
+constexpr unsigned kUsualEntries = 16'384;
+constexpr unsigned kUsualMax = kUsualEntries - kBulkMax * kBulkBytes / kBufferBytes;
+constexpr unsigned kUsualFirst = 64;
+constexpr unsigned kBulkFirst = 8;
 constexpr std::uint64_t kWakeData = 1;    // user_data of the wake-up's poll; no Op has that address
 constexpr std::uint64_t kIgnoreData = 0;  // cancellations
 constexpr std::uint64_t kStopMs = 2'000;  // until cancelled operations must be over
 
 }  // namespace
+
+RingLoop::RingLoop()
+    : usual_(*this, {.id = 0, .bytes = kBufferBytes, .entries = kUsualEntries, .first = kUsualFirst, .max = kUsualMax}),
+      bulk_(*this, {.id = 1, .bytes = kBulkBytes, .entries = kBulkMax, .first = kBulkFirst, .max = kBulkMax})
+{
+}
 
 Result<std::unique_ptr<Loop>> RingLoop::make()
 {
@@ -52,12 +60,13 @@ Result<void> RingLoop::set_up()
         return fail(-result, "io_uring_setup", "kernel 6.1 or later is needed");
     ring_made_ = true;
     io_uring_register_ring_fd(&ring_);
-    buffers_ = io_uring_setup_buf_ring(&ring_, kBuffersMax, kBufferGroup, 0, &result);
-    if (buffers_ == nullptr)
+    for (Group* group : {&usual_, &bulk_}) {
+        if (result = group->set_up(); result < 0)
+            break;
+    }
+    if (result < 0)
         return fail(-result, "io_uring_register",
                     "no ring of buffers: kernel 6.1 is needed, and seccomp must allow it");
-    memory_ = std::make_unique_for_overwrite<char[]>(kBuffersMax * kBufferBytes);  // untouched pages cost nothing
-    grow();
     io_uring_sqe* sqe = next_sqe();
     io_uring_prep_poll_multishot(sqe, wake_fd_.get(), POLLIN);
     io_uring_sqe_set_data64(sqe, kWakeData);
@@ -81,7 +90,7 @@ Result<void> RingLoop::self_test()
         return fail(errno, "socketpair", "io_uring self-test");
     const UniqueFd reader(ends[0]);
     const UniqueFd writer(ends[1]);
-    recv(reader.get(), probe);
+    recv(reader.get(), probe, Amount::Usual);
     if (::write(writer.get(), "x", 1) != 1) {
         stop();
         return fail(errno, "write", "io_uring self-test");
@@ -110,30 +119,53 @@ RingLoop::~RingLoop()
         return;
     if (!stopping_)
         stop();
-    if (buffers_ != nullptr)
-        io_uring_free_buf_ring(&ring_, buffers_, kBuffersMax, kBufferGroup);
+    usual_.free();
+    bulk_.free();
     io_uring_queue_exit(&ring_);
 }
 
-bool RingLoop::grow()
+int RingLoop::Group::set_up()
 {
-    if (live_ == kBuffersMax)
+    int result = 0;
+    ring_ = io_uring_setup_buf_ring(&loop_->ring_, shape_.entries, shape_.id, 0, &result);
+    if (ring_ == nullptr)
+        return result;
+    memory_ = std::make_unique_for_overwrite<char[]>(shape_.max * shape_.bytes);  // untouched pages cost nothing
+    grow();
+    return 0;
+}
+
+void RingLoop::Group::free()
+{
+    if (ring_ != nullptr)
+        io_uring_free_buf_ring(&loop_->ring_, ring_, shape_.entries, shape_.id);
+}
+
+bool RingLoop::Group::grow()
+{
+    if (grown_in_ == loop_->batch_)
+        return true;  // one growth is for all who found none in a batch; who still finds none comes again
+    const unsigned step = std::min(std::max(shape_.first, live_), shape_.max - live_);
+    if (step == 0)
         return false;
-    for (unsigned i = 0; i < kBuffersStep; ++i, ++live_)
+    grown_in_ = loop_->batch_;
+    for (unsigned i = 0; i < step; ++i, ++live_)
         offer(static_cast<std::uint16_t>(live_));
     return true;
 }
 
-void RingLoop::offer(std::uint16_t id)
+void RingLoop::Group::offer(std::uint16_t id)
 {
-    io_uring_buf_ring_add(buffers_, buffer_at(id), kBufferBytes, id, io_uring_buf_ring_mask(kBuffersMax), 0);
-    io_uring_buf_ring_advance(buffers_, 1);
+    io_uring_buf_ring_add(ring_, at(id), static_cast<unsigned>(shape_.bytes), id,
+                          io_uring_buf_ring_mask(shape_.entries), 0);
+    io_uring_buf_ring_advance(ring_, 1);
 }
 
-void RingLoop::give_back(std::uint16_t id)
+void RingLoop::Group::give_back(std::uint16_t id)
 {
     offer(id);
-    restart_starved();
+    if (this == &loop_->usual_)
+        loop_->restart_starved();
 }
 
 // The oldest first. One that ends without taking the buffer calls this again, so that the buffer is not left idle.
@@ -182,12 +214,18 @@ void RingLoop::submit(Op& op)
         io_uring_prep_multishot_accept(sqe, op.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         break;
     case Kind::Recv:
-        io_uring_prep_recv(sqe, op.fd, nullptr, kBufferBytes, 0);
+        io_uring_prep_recv(sqe, op.fd, nullptr, 0, 0);  // as much as the buffer holds
         sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = kBufferGroup;
-        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;  // nearly always there is nothing yet
+        sqe->buf_group = group_of(op).id();
+        if (op.amount == Amount::Usual)
+            sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;  // nearly always there is nothing yet
         break;
     case Kind::Send:
+        if (op.unsent.size() == 1) {
+            const iovec& span = op.unsent.front();
+            io_uring_prep_send(sqe, op.fd, span.iov_base, span.iov_len, MSG_NOSIGNAL | MSG_WAITALL);
+            break;
+        }
         op.message = {};
         op.message.msg_iov = op.unsent.data();
         op.message.msg_iovlen = op.unsent.size();
@@ -206,7 +244,12 @@ void RingLoop::submit(Op& op)
 
 void RingLoop::accept(int listen_fd, Completion& completion) { submit(start(Kind::Accept, listen_fd, completion)); }
 
-void RingLoop::recv(int fd, Completion& completion) { submit(start(Kind::Recv, fd, completion)); }
+void RingLoop::recv(int fd, Completion& completion, Amount amount)
+{
+    Op& op = start(Kind::Recv, fd, completion);
+    op.amount = amount;
+    submit(op);
+}
 
 void RingLoop::wait_readable(int fd, Completion& completion) { submit(start(Kind::WaitReadable, fd, completion)); }
 
@@ -271,11 +314,22 @@ bool RingLoop::sent_all(Op& op, int count)
     return op.unsent.empty();
 }
 
+void RingLoop::without_buffer(Op& op)
+{
+    if (group_of(op).grow())
+        return submit(op);
+    if (op.amount == Amount::Usual)
+        return starved_.push_back(&op);
+    op.amount = Amount::Usual;
+    submit(op);
+}
+
 void RingLoop::handle(const io_uring_cqe& cqe)
 {
     if (cqe.user_data == kIgnoreData)
         return;
     if (cqe.user_data == kWakeData) {
+        woken_ = true;
         if ((cqe.flags & IORING_CQE_F_MORE) == 0 && !stopping_) {
             io_uring_sqe* sqe = next_sqe();
             io_uring_prep_poll_multishot(sqe, wake_fd_.get(), POLLIN);
@@ -287,7 +341,7 @@ void RingLoop::handle(const io_uring_cqe& cqe)
     Buffer buffer;
     if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) {
         const auto id = static_cast<std::uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
-        buffer = Buffer(this, buffer_at(id), static_cast<std::uint32_t>(std::max(cqe.res, 0)), id);
+        buffer = group_of(op).buffer(id, static_cast<std::uint32_t>(std::max(cqe.res, 0)));
     }
     if (op.kind == Kind::Accept && (cqe.flags & IORING_CQE_F_MORE) != 0) {
         if (cqe.res >= 0 && stopping_)
@@ -309,12 +363,8 @@ void RingLoop::handle(const io_uring_cqe& cqe)
             return submit(op);
         return complete(op, -ECANCELED);
     }
-    if (op.kind == Kind::Recv && cqe.res == -ENOBUFS && !op.cancelled) {
-        if (grow())
-            return submit(op);
-        starved_.push_back(&op);
-        return;
-    }
+    if (op.kind == Kind::Recv && cqe.res == -ENOBUFS && !op.cancelled)
+        return without_buffer(op);
     if (op.kind == Kind::Recv && !buffer)
         restart_starved();
     if (op.kind == Kind::Send && cqe.res > 0) {
@@ -339,6 +389,7 @@ Result<void> RingLoop::wait(int timeout_ms)
                                                                           timeout_ms < 0 ? nullptr : &timeout, nullptr);
     if (result < 0 && result != -ETIME && result != -EINTR && result != -EBUSY && result != -EAGAIN)
         return fail(-result, "io_uring_submit_and_wait", "worker");
+    ++batch_;
     unsigned head = 0;
     unsigned seen = 0;
     io_uring_cqe* cqe = nullptr;

@@ -39,16 +39,16 @@ void Stream::accept_tls(std::unique_ptr<TlsSession> session, std::string_view re
     take_ciphertext(received);
 }
 
-void Stream::recv_bytes()
+void Stream::recv_bytes(Amount amount)
 {
     if (!recv_.pending())
-        loop_->recv(fd_.get(), recv_);
+        loop_->recv(fd_.get(), recv_, amount);
 }
 
-void Stream::recv()
+void Stream::recv(Amount amount)
 {
     if (tls_ == nullptr)
-        return recv_bytes();
+        return recv_bytes(amount);
     if (std::exchange(tls_->wants_data, true))
         return;
     if (tls_->is_drained)

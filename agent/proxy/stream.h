@@ -42,7 +42,7 @@ public:
     [[nodiscard]] const TlsSession* tls() const;  // none: plain
 
     void connect(const SocketAddress& to) { loop_->connect(fd_.get(), to, connect_); }
-    void recv();
+    void recv(Amount amount = Amount::Usual);
     // One at a time; the bytes must stay until on_stream_sent.
     void send(std::span<const iovec> spans);
     void shutdown_write();  // after what is being sent
@@ -79,7 +79,7 @@ private:
     void deliver_plain();
     void report_received(int result, Buffer buffer);
     void pump();
-    void recv_bytes();
+    void recv_bytes(Amount amount = Amount::Usual);
 
     Loop* loop_;
     UniqueFd fd_;

@@ -2,6 +2,7 @@
 #include "agent/proxy/timer_wheel.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace sluice::proxy {
 
@@ -26,6 +27,7 @@ void TimerWheel::hang(Timer& timer)
     tick = std::clamp(tick, tick_ + 1, tick_ + kSlots - 1);
     timer.slot_ms_ = tick * kTickMs;
     Timer*& head = slots_[tick % kSlots];
+    hung_[tick % kSlots / 64] |= std::uint64_t{1} << tick % 64;
     timer.next_ = head;
     timer.link_ = &head;
     if (head != nullptr)
@@ -49,6 +51,7 @@ void TimerWheel::run_slot(std::size_t slot, std::uint64_t now_ms)
     // The list is taken out first: a callback may hang timers into this very slot, for the next round.
     Timer* due = slots_[slot];
     slots_[slot] = nullptr;
+    hung_[slot / 64] &= ~(std::uint64_t{1} << slot % 64);
     if (due != nullptr)
         due->link_ = &due;
     while (due != nullptr) {
@@ -79,10 +82,16 @@ void TimerWheel::advance(std::uint64_t now_ms)
 
 int TimerWheel::wait_ms(std::uint64_t now_ms) const
 {
-    for (std::uint64_t ahead = 1; ahead <= kSlots; ++ahead) {
-        if (slots_[(tick_ + ahead) % kSlots] == nullptr)
+    const std::size_t first = (tick_ + 1) % kSlots;
+    for (std::size_t i = 0; i <= hung_.size(); ++i) {  // the word of `first` twice: from it on, and what is before it
+        std::uint64_t word = hung_[(first / 64 + i) % hung_.size()];
+        if (i == 0)
+            word &= ~std::uint64_t{0} << first % 64;
+        if (word == 0)
             continue;
-        const std::uint64_t at_ms = (tick_ + ahead) * kTickMs;
+        const std::size_t slot =
+            (first / 64 + i) % hung_.size() * 64 + static_cast<std::size_t>(std::countr_zero(word));
+        const std::uint64_t at_ms = (tick_ + 1 + (slot + kSlots - first) % kSlots) * kTickMs;
         return at_ms <= now_ms ? 0 : static_cast<int>(at_ms - now_ms);
     }
     return -1;

@@ -31,6 +31,7 @@ private:
 
     std::uint64_t tick_;  // the last one that was run
     std::array<Timer*, kSlots> slots_{};
+    std::array<std::uint64_t, kSlots / 64> hung_{};  // a bit a slot: clear where no node hangs
 };
 
 }  // namespace sluice::proxy

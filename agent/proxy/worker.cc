@@ -32,21 +32,23 @@ Worker::~Worker()
     thread_.join();
 }
 
-Result<void> Worker::start(IoKind kind, std::string* why_not_ring)
+Result<void> Worker::start(IoKind kind)
 {
     std::promise<Result<void>> started;
     auto result = started.get_future();
-    thread_ = std::thread([this, kind, why_not_ring, &started] {
-        run(kind, why_not_ring, [&started](Result<void> value) { started.set_value(std::move(value)); });
-    });
-    return result.get();
+    thread_ = std::thread(
+        [this, kind, &started] { run(kind, [&started](Result<void> value) { started.set_value(std::move(value)); }); });
+    Result<void> outcome = result.get();
+    if (!outcome)
+        thread_.join();  // it has no loop that a task could wake
+    return outcome;
 }
 
-void Worker::run(IoKind kind, std::string* why_not_ring, std::function<void(Result<void>)> started)
+void Worker::run(IoKind kind, std::function<void(Result<void>)> started)
 {
     const std::string name = "sluice-w" + std::to_string(index_);
     pthread_setname_np(pthread_self(), name.c_str());
-    auto loop = Loop::make(kind, why_not_ring);
+    auto loop = Loop::make(kind);
     if (!loop) {
         started(std::unexpected(loop.error()));
         return;

@@ -72,7 +72,7 @@ public:
     ~Worker();
 
     // From the control thread:
-    [[nodiscard]] Result<void> start(IoKind kind, std::string* why_not_ring);
+    [[nodiscard]] Result<void> start(IoKind kind);
     void post(std::function<void()> task);  // runs on the worker's thread, in order
     void call(std::function<void()> task);  // the same, and waits for it
     [[nodiscard]] IoKind io() const { return io_; }
@@ -105,7 +105,7 @@ public:
     void close_all();
 
 private:
-    void run(IoKind kind, std::string* why_not_ring, std::function<void(Result<void>)> started);
+    void run(IoKind kind, std::function<void(Result<void>)> started);
     void run_tasks();
     void flush();
     void bury();

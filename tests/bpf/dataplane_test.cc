@@ -120,6 +120,33 @@ TEST_F(DataplaneLife, AReopenedDataplaneFindsItsTablesAndLinksAsTheyWere)
     EXPECT_TRUE(second->remove());
 }
 
+TEST_F(DataplaneLife, ARingThatTheTablesCannotHoldStopsNoOtherOfItsBatch)
+{
+    const auto dataplane = open();
+    ASSERT_TRUE(dataplane);
+    const maps::Rings& rings = dataplane->tables().rings;
+    std::vector<std::vector<std::uint32_t>> slots;
+    std::vector<maps::Rings::NewRing> wanted;
+    for (std::uint32_t i = 0; i < 600; i++)  // more than go into one call
+        slots.emplace_back(SL_RING_SLOTS, i);
+    for (std::uint32_t i = 0; i < slots.size(); i++) {
+        const bool is_beyond = i == 0 || i == 100 || i == 101 || i == 599;
+        wanted.push_back(
+            {is_beyond ? SL_LISTENER_IDS_MAX + i : i, std::span<const std::uint32_t, SL_RING_SLOTS>(slots[i])});
+    }
+    const auto results = rings.set_many(wanted);
+    ASSERT_EQ(results.size(), wanted.size());
+    for (std::uint32_t i = 0; i < wanted.size(); i++) {
+        const bool fits = wanted[i].listener_id < SL_LISTENER_IDS_MAX;
+        EXPECT_EQ(results[i].has_value(), fits) << i;
+        if (fits) {
+            EXPECT_EQ(rings.get(i).value(), slots[i]) << i;
+        }
+    }
+    EXPECT_EQ(rings.ids().value().size(), slots.size() - 4);
+    EXPECT_TRUE(dataplane->remove());
+}
+
 TEST_F(DataplaneLife, AttachMakesTheAttachmentsEqualToTheSet)
 {
     const auto dataplane = open();

@@ -2,7 +2,8 @@
 // sluice-test-backend NAME [--tcp PORT] [--udp PORT] [--http PORT]: a server that tells its name and whom it sees.
 //   TCP   says "NAME CLIENT", then echoes lines; "GET N" is answered by N bytes of the pattern.
 //   UDP   answers "NAME CLIENT PAYLOAD".
-//   HTTP  /bytes/N is N bytes of the pattern, any other path "NAME PATH X-FORWARDED-FOR HOST".
+//   HTTP  /bytes/N is N bytes of the pattern, /echo the request's body, any other path
+//         "NAME PATH X-FORWARDED-FOR HOST".
 // One thread a connection, at most kConnectionsMax; ends with its parent, or by SIGTERM.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -60,6 +61,7 @@ void serve_tcp(Stream stream, const std::string& client)
 }
 
 struct Request {
+    std::string method;
     std::string path;
     std::map<std::string, std::string> headers;  // names in lower case
 };
@@ -73,6 +75,7 @@ bool read_request(Stream& stream, Request& request)
     const std::size_t last = line.rfind(' ');
     if (first == std::string::npos || first == last)
         return false;
+    request.method = line.substr(0, first);
     request.path = line.substr(first + 1, last - first - 1);
     while (stream.read_line(line) == Outcome::Ok && request.headers.size() < kHeadersMax) {
         if (line.empty())
@@ -88,26 +91,26 @@ bool read_request(Stream& stream, Request& request)
     return false;
 }
 
-// Reads the body to its end and forgets it. False: the connection cannot go on.
-bool skip_body(Stream& stream, const Request& request)
+// Reads the body to its end. False: the connection cannot go on.
+bool read_body(Stream& stream, const Request& request, std::string& body)
 {
-    std::string bytes;
+    body.clear();
     if (const auto length = request.headers.find("content-length"); length != request.headers.end()) {
         const std::uint64_t size = number(length->second);
-        return size <= kBodyMax && stream.read_exactly(size, bytes) == Outcome::Ok;
+        return size <= kBodyMax && stream.read_exactly(size, body) == Outcome::Ok;
     }
     if (!request.headers.contains("transfer-encoding"))
         return true;
     std::string line;
-    std::uint64_t total = 0;
+    std::string bytes;
     while (stream.read_line(line) == Outcome::Ok) {
         const std::uint64_t size = std::strtoull(line.c_str(), nullptr, 16);
-        total += size;
-        if (size > kBodyMax || total > kBodyMax || stream.read_exactly(size, bytes) != Outcome::Ok ||
+        if (size > kBodyMax || body.size() + size > kBodyMax || stream.read_exactly(size, bytes) != Outcome::Ok ||
             stream.read_line(line) != Outcome::Ok)
             return false;
         if (size == 0)
             return true;
+        body += bytes;
     }
     return false;
 }
@@ -115,15 +118,18 @@ bool skip_body(Stream& stream, const Request& request)
 void serve_http(Stream stream, const std::string&)
 {
     Request request;
-    while (read_request(stream, request) && skip_body(stream, request)) {
+    std::string body;
+    while (read_request(stream, request) && read_body(stream, request, body)) {
         const bool bulk = request.path.starts_with("/bytes/");
-        const std::string body = backend_name + " " + request.path + " " + request.headers["x-forwarded-for"] + " " +
-                                 request.headers["host"] + "\n";
+        if (request.path != "/echo")
+            body = backend_name + " " + request.path + " " + request.headers["x-forwarded-for"] + " " +
+                   request.headers["host"] + "\n";
         const std::uint64_t size = bulk ? number(request.path.substr(7)) : body.size();
-        std::string head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Backend: " + backend_name +
-                           "\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n";
-        if (stream.send(bulk ? head : head + body) != Outcome::Ok ||
-            (bulk && send_pattern(stream, size) != Outcome::Ok))
+        const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Backend: " + backend_name +
+                                 "\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n";
+        const bool bodiless = request.method == "HEAD";
+        if (stream.send(bulk || bodiless ? head : head + body) != Outcome::Ok ||
+            (bulk && !bodiless && send_pattern(stream, size) != Outcome::Ok))
             return;
         if (request.headers["connection"] == "close")
             return;

@@ -7,8 +7,7 @@
 //   udp          three datagrams from one socket; the name must stay
 //   http         GET --path over -c kept connections; any status but --status is a failure
 // Options: -n COUNT (0: until SIGTERM), -c CONCURRENCY, --interval-ms, --timeout-ms, --limit-s, --host, --path,
-// --status, and
-// --stats FILE, rewritten ten times a second. Exit 0: everything asked for was done and nothing failed.
+// --status, and --stats FILE, rewritten ten times a second. Exit 0: everything asked for was done and nothing failed.
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -238,7 +237,8 @@ void hold_one(const Options& options, Tally& tally, std::atomic<std::uint64_t>& 
     tally.add(outcome, greeting.name, greeting.client, started);
 }
 
-void download(const Options& options, Tally& tally)
+// True when all bytes came. A read that waits ends by --timeout-ms.
+bool download(const Options& options, Tally& tally)
 {
     const auto started = Clock::now();
     Stream stream;
@@ -247,7 +247,8 @@ void download(const Options& options, Tally& tally)
     if (outcome == Outcome::Ok)
         outcome = stream.send("GET " + std::to_string(options.bytes) + "\n");
     std::vector<char> buffer(256 * 1024);
-    for (std::uint64_t done = 0; outcome == Outcome::Ok && done < options.bytes;) {
+    std::uint64_t done = 0;
+    while (outcome == Outcome::Ok && done < options.bytes && !stop_requested) {
         std::size_t count = 0;
         outcome = stream.read_some(buffer, count);
         for (std::size_t i = 0; outcome == Outcome::Ok && i < count;) {
@@ -261,6 +262,7 @@ void download(const Options& options, Tally& tally)
             std::this_thread::sleep_until(started + std::chrono::microseconds(done / options.rate_mb));
     }
     tally.add(outcome, greeting.name, greeting.client, started);
+    return done == options.bytes;
 }
 
 // Runs `count` exchanges (0: until told to stop) on `concurrency` threads. True when all were begun.
@@ -293,10 +295,8 @@ bool run(const Options& options, Tally& tally, std::atomic<std::uint64_t>& lines
             thread.join();
         return true;
     }
-    if (options.command == "download") {
-        download(options, tally);
-        return true;
-    }
+    if (options.command == "download")
+        return download(options, tally);
     if (options.command == "udp")
         return run_workers(options, [&](Stream&) { exchange_datagrams(options, tally); });
     if (options.command == "http")

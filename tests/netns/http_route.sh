@@ -13,10 +13,9 @@ put_gateway web:80:HTTP
 put_http_route split web www.example.com /app b1:90 b2:10
 # The thread sanitizer of gcc 12 knows no address space with this kernel's randomness.
 [ "$variant" != tsan ] || sluice_prefix=(setarch -R)
-io=auto
-[ "$variant" != epoll ] || io=epoll
+io=epoll
+[ "$variant" != io_uring ] || io=io_uring
 start_sluice --io $io
-[ "$variant" = epoll ] || io=io_uring
 expect "$(status_json)" ".io == \"$io\"" "which loop runs"
 
 requests() {

@@ -61,6 +61,18 @@ protected:
         }
         return condition();
     }
+    // How many turns it takes until an alarm of 50 ms: many where the wait spins.
+    int turns_of_an_idle_loop()
+    {
+        Alarm alarm;
+        loop->arm(alarm, 50);
+        int turns = 0;
+        while (alarm.fired_ms == 0 && turns < 1'000) {
+            EXPECT_TRUE(loop->turn());
+            ++turns;
+        }
+        return turns;
+    }
     std::unique_ptr<Loop> loop;
 };
 
@@ -68,23 +80,132 @@ TEST_P(BothLoops, ReceivesBytesThenTheEnd)
 {
     Pair pair;
     Probe probe;
-    loop->recv(pair.ours.get(), probe);
+    loop->recv(pair.ours.get(), probe, Amount::Usual);
     ASSERT_EQ(::write(pair.theirs.get(), "hello", 5), 5);
     ASSERT_TRUE(turn_until([&] { return probe.times == 1; }));
     EXPECT_EQ(probe.buffer.view(), "hello");
     probe.buffer.reset();
-    loop->recv(pair.ours.get(), probe);
+    loop->recv(pair.ours.get(), probe, Amount::Usual);
     pair.theirs.reset();
     ASSERT_TRUE(turn_until([&] { return probe.times == 2; }));
     EXPECT_EQ(probe.result, 0);
     loop->close(std::move(pair.ours));
 }
 
+TEST_P(BothLoops, WhatComesWhileNobodyReadsIsReadLaterAndTheEndAfterIt)
+{
+    Pair pair;
+    Probe probe;
+    loop->recv(pair.ours.get(), probe, Amount::Usual);
+    ASSERT_EQ(::write(pair.theirs.get(), "one", 3), 3);
+    ASSERT_TRUE(turn_until([&] { return probe.times == 1; }));
+    ASSERT_EQ(::write(pair.theirs.get(), "two", 3), 3);
+    EXPECT_LT(turns_of_an_idle_loop(), 20);
+    ASSERT_EQ(::write(pair.theirs.get(), "three", 5), 5);
+    pair.theirs.reset();
+    EXPECT_LT(turns_of_an_idle_loop(), 20);
+    probe.buffer.reset();
+    loop->recv(pair.ours.get(), probe, Amount::Usual);
+    EXPECT_EQ(probe.times, 1);
+    ASSERT_TRUE(turn_until([&] { return probe.times == 2; }));
+    EXPECT_EQ(probe.buffer.view(), "twothree");
+    probe.buffer.reset();
+    loop->recv(pair.ours.get(), probe, Amount::Usual);
+    ASSERT_TRUE(turn_until([&] { return probe.times == 3; }));
+    EXPECT_EQ(probe.result, 0);
+    loop->close(std::move(pair.ours));
+}
+
+TEST_P(BothLoops, MoreThanABufferHoldsArrivesInSeveral)
+{
+    Pair pair;
+    Probe probe;
+    const std::string text(3 * kBufferBytes, 'x');
+    ASSERT_EQ(::write(pair.theirs.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    std::size_t received = 0;
+    for (int i = 1; received < text.size(); ++i) {
+        loop->recv(pair.ours.get(), probe, Amount::Usual);
+        ASSERT_TRUE(turn_until([&] { return probe.times == i; }));
+        ASSERT_GT(probe.result, 0);
+        EXPECT_LE(probe.buffer.size(), kBufferBytes);
+        received += probe.buffer.size();
+        probe.buffer.reset();
+    }
+    EXPECT_EQ(received, text.size());
+    loop->close(std::move(pair.ours));
+}
+
+TEST_P(BothLoops, BulkArrivesInLargerBuffersWhileThereAreSome)
+{
+    Pair pair;
+    const std::string text(2 * kBufferBytes, 'x');
+    std::list<Probe> probes;  // each keeps its buffer
+    int larger = 0;
+    for (int i = 0; i < 200; ++i) {
+        Probe& probe = probes.emplace_back();
+        ASSERT_EQ(::write(pair.theirs.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        for (std::size_t left = text.size(); left > 0;) {
+            const int before = probe.times;
+            loop->recv(pair.ours.get(), probe, Amount::Bulk);
+            ASSERT_TRUE(turn_until([&] { return probe.times > before; }));
+            ASSERT_GT(probe.result, 0);
+            left -= probe.buffer.size();
+        }
+        larger += probe.result == static_cast<int>(text.size()) ? 1 : 0;
+    }
+    EXPECT_EQ(larger, 128);
+    probes.clear();
+    loop->close(std::move(pair.ours));
+}
+
+TEST_P(BothLoops, AReceiveWithoutABufferWaitsForOneThatComesBack)
+{
+    Pair pair;
+    std::list<Probe> holders;
+    bool is_served = true;
+    while (is_served && holders.size() < 20'000) {
+        Probe& probe = holders.emplace_back();
+        ASSERT_EQ(::write(pair.theirs.get(), "x", 1), 1);
+        loop->recv(pair.ours.get(), probe, Amount::Usual);
+        for (int i = 0; i < 3 && probe.times == 0; ++i) {
+            Alarm tick;
+            loop->arm(tick, 10);
+            ASSERT_TRUE(loop->turn());
+        }
+        is_served = probe.times == 1;
+    }
+    ASSERT_FALSE(is_served);
+    EXPECT_GT(holders.size(), 15'000U);
+    EXPECT_LT(turns_of_an_idle_loop(), 20);
+    holders.front().buffer.reset();
+    EXPECT_TRUE(turn_until([&] { return holders.back().times == 1; }));
+    EXPECT_EQ(holders.back().buffer.view(), "x");
+    holders.clear();
+    loop->close(std::move(pair.ours));
+}
+
+TEST_P(BothLoops, AWaitEndsAtOnceWhileADatagramIsUnread)
+{
+    int ends[2] = {-1, -1};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    UniqueFd ours(ends[0]);
+    const UniqueFd theirs(ends[1]);
+    ASSERT_EQ(::write(theirs.get(), "x", 1), 1);
+    Probe probe;
+    for (int i = 1; i <= 3; ++i) {
+        loop->wait_readable(ours.get(), probe);
+        ASSERT_TRUE(turn_until([&] { return probe.times == i; }));
+        EXPECT_EQ(probe.result, 0);
+        EXPECT_LT(turns_of_an_idle_loop(), 20);
+    }
+    loop->close(std::move(ours));
+}
+
 TEST_P(BothLoops, ACancelledReceiveCompletesOnceAndNotAtOnce)
 {
     Pair pair;
     Probe probe;
-    loop->recv(pair.ours.get(), probe);
+    loop->recv(pair.ours.get(), probe, Amount::Usual);
     loop->cancel(probe);
     loop->cancel(probe);
     EXPECT_EQ(probe.times, 0);
@@ -101,7 +222,7 @@ TEST_P(BothLoops, BuffersThatAreHeldDoNotStarveOthers)
     std::list<Pair> pairs(kHolders);
     std::list<Probe> probes;
     for (const Pair& pair : pairs) {
-        loop->recv(pair.ours.get(), probes.emplace_back());
+        loop->recv(pair.ours.get(), probes.emplace_back(), Amount::Usual);
         ASSERT_EQ(::write(pair.theirs.get(), "G", 1), 1);
     }
     EXPECT_TRUE(turn_until(
