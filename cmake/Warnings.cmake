@@ -7,8 +7,10 @@ target_compile_options(sluice_warnings INTERFACE
 if(SLUICE_SANITIZE)
     add_compile_options(-fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${SLUICE_SANITIZE})
-    # gcc's thread sanitizer knows no fences. Boost.Asio's order nothing here: a context belongs to one thread.
-    add_compile_definitions($<$<STREQUAL:${SLUICE_SANITIZE},thread>:BOOST_ASIO_DISABLE_FENCED_BLOCK>)
+    if(SLUICE_SANITIZE STREQUAL "thread")
+        # It knows no fences in gcc. Boost.Asio's order nothing here: a context belongs to one thread.
+        add_compile_definitions(BOOST_ASIO_DISABLE_FENCED_BLOCK)
+    endif()
 endif()
 if(SLUICE_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all)

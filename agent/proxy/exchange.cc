@@ -111,9 +111,10 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
     connect(false);
 }
 
-void Exchange::begin_refused(Downstream& client, int status)
+void Exchange::begin_refused(Downstream& client, int status, bool is_head)
 {
     client_ = &client;
+    is_head_ = is_head;
     request_ended_ = false;
     answer(status);
 }

@@ -58,7 +58,7 @@ public:
     void release();
     // An answer of our own, also to what was no request.
     void answer(int status);
-    void begin_refused(Downstream& client, int status);  // a head that does not parse
+    void begin_refused(Downstream& client, int status, bool is_head);  // a head that does not parse
 
     [[nodiscard]] bool response_begun() const { return response_begun_; }
     [[nodiscard]] ListenerCounters* counters() const { return counters_; }
@@ -71,8 +71,6 @@ private:
     void on_response_body(Bytes body, bool end) override;
     void on_response_trailers(std::span<const http1::Header> trailers) override;
 
-    void write_head(const http1::RequestHead& head, std::string_view path, bool end);
-    void forward(const plan::HttpRule& rule);
     void connect(bool fresh);
     void send_pending_body();
     void drop_upstream();

@@ -29,7 +29,7 @@ bool is_owned_by_gateway(std::string_view name)
 
 class Writer {
 public:
-    Writer(ForwardedHead& out, bool lower_case) : out_(&out), lower_case_(lower_case) {}
+    Writer(ForwardedHead& out, bool to_http2) : out_(&out), to_http2_(to_http2) {}
     // A field of HTTP/1's form alone.
     void line(std::string_view name, std::string_view value)
     {
@@ -43,7 +43,7 @@ public:
     {
         const std::size_t at = out_->text.size();
         line(name, value);
-        if (lower_case_) {
+        if (to_http2_) {
             for (std::size_t i = at; i < at + name.size(); ++i)
                 out_->text[i] = http1::to_lower(out_->text[i]);
         }
@@ -53,12 +53,17 @@ public:
 
 private:
     ForwardedHead* out_;
-    bool lower_case_;
+    bool to_http2_;
 };
 
-void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead& head, bool end)
+// Methods whose requests have a body as a rule: without one they say so to an HTTP/1 backend (RFC 9110 section 8.6).
+bool expects_length(std::string_view method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
+
+// To HTTP/2 an empty body that was not ended by the head goes as it came: gRPC servers wait for its DATA frame
+// (PROTOCOL-HTTP2.md of gRPC, EOS).
+void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead& head, bool end, bool to_http2)
 {
-    out.framing = end ? http1::Framing::None : head.framing;
+    out.framing = end && !(to_http2 && head.framing == http1::Framing::Chunked) ? http1::Framing::None : head.framing;
     if (head.framing == http1::Framing::Length) {
         char digits[24];
         const auto written = std::to_chars(digits, digits + sizeof digits, head.content_length);
@@ -66,7 +71,7 @@ void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead&
     } else if (!end) {
         out.framing = http1::Framing::Chunked;
         writer.line("Transfer-Encoding", "chunked");
-    } else if (head.framing == http1::Framing::Chunked) {
+    } else if (!to_http2 && (head.framing == http1::Framing::Chunked || expects_length(head.method))) {
         writer.field("Content-Length", "0");
     }
 }
@@ -74,12 +79,12 @@ void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead&
 }  // namespace
 
 void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, std::string_view path,
-                          const Arrival& from, bool end, bool lower_case)
+                          const Arrival& from, bool end, bool to_http2)
 {
     const std::span<const http1::Header> headers(head.headers, head.header_count);
     const bool names_fields = http1::find_field(headers, "connection") != nullptr;
     // An upgrade with a body is forwarded as the plain request that it is too: a tunnel could begin amid the body.
-    out.upgrade = head.upgrade && end && !lower_case;
+    out.upgrade = head.upgrade && end && !to_http2;
     out.is_head = head.method == "HEAD";
     out.method.assign(head.method);
     out.path.assign(path);
@@ -97,7 +102,7 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
     text += ' ';
     text += out.path;
     text += " HTTP/1.1\r\n";
-    Writer writer(out, lower_case);
+    Writer writer(out, to_http2);
     writer.line("Host", out.authority);
     for (const http1::Header& header : headers) {
         if (http1::is_hop_by_hop(header.name) || is_owned_by_gateway(header.name) ||
@@ -108,8 +113,8 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
     writer.field("X-Forwarded-For", from.peer.address.to_string());
     writer.field("X-Forwarded-Proto", from.tls ? "https" : "http");
     writer.field("X-Forwarded-Host", out.authority);
-    write_framing(writer, out, head, end);
-    if (lower_case && http1::has_token(headers, "te", "trailers"))
+    write_framing(writer, out, head, end, to_http2);
+    if (to_http2 && http1::has_token(headers, "te", "trailers"))
         writer.field("te", "trailers");
     if (out.upgrade) {
         writer.line("Connection", "upgrade");

@@ -6,9 +6,9 @@
 
 namespace sluice::proxy {
 
-// Fills `out` from a client's request. `end`: it has no body. `lower_case`: field names as HTTP/2 wants them.
+// Fills `out` from a client's request. `end`: it has no body. `to_http2`: field names as HTTP/2 wants them.
 void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, std::string_view path,
-                          const Arrival& from, bool end, bool lower_case);
+                          const Arrival& from, bool end, bool to_http2);
 
 // Whether a backend's response field is passed on; the framing is written anew by who sends the response.
 class ResponseFilter {

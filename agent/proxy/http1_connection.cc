@@ -74,6 +74,7 @@ void Http1Connection::read_head()
     }
     if (is_first_ && is_http2())
         return;
+    is_head_ = false;  // as long as the method is not known
     http1::RequestHead& head = worker_->scratch().request;
     const auto parsed = http1::parse_request(
         in_.view(), {limits.header_bytes_max, limits.request_line_bytes_max, limits.header_count_max}, head);
@@ -81,6 +82,7 @@ void Http1Connection::read_head()
         in_.keep();
         return stream_->recv();
     }
+    is_head_ = head.method == "HEAD";
     if (parsed.status == http1::Status::Invalid)
         return refuse(http1::status_code(parsed.reject));
     begin(head, parsed.head_bytes);
@@ -113,7 +115,6 @@ void Http1Connection::begin(http1::RequestHead& head, std::size_t head_bytes)
     worker_->loop().disarm(timer_);  // the exchange has its own times
     is_first_ = response_ended_ = false;
     minor_version_ = head.minor_version;
-    is_head_ = head.method == "HEAD";
     keep_alive_ = head.keep_alive && !worker_->draining();
     body_.begin(head.framing, head.content_length);
     start_exchange();
@@ -151,7 +152,7 @@ void Http1Connection::refuse(int status)
     keep_alive_ = false;
     if (exchange_ == nullptr)
         start_exchange();
-    exchange_->begin_refused(*this, status);
+    exchange_->begin_refused(*this, status, is_head_);
 }
 
 void Http1Connection::read_body()

@@ -10,6 +10,8 @@
 namespace sluice::proxy::http1 {
 namespace {
 
+constexpr std::uint8_t kConnectionOptionsMax =
+    32;  // of all Connection fields: each is compared with every field's name
 constexpr std::size_t kAuthorityBytesMax = 254 + 1 + 5;  // a name with its trailing dot, ':', a port
 
 std::string_view trim(std::string_view text)
@@ -56,7 +58,8 @@ Reject note_connection(std::string_view list, Fields& fields)
 {
     while (!list.empty()) {
         const std::string_view option = next_element(list);
-        if (!std::ranges::all_of(option, [](char c) { return is(c, kToken); }))
+        if (++fields.connection_options > kConnectionOptionsMax ||
+            !std::ranges::all_of(option, [](char c) { return is(c, kToken); }))
             return Reject::HeaderValue;
         fields.close = fields.close || equals_ignoring_case(option, "close");
         fields.keep_alive = fields.keep_alive || equals_ignoring_case(option, "keep-alive");

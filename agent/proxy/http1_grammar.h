@@ -113,6 +113,7 @@ struct Fields {
     std::uint8_t count = 0;
     std::uint8_t hosts = 0;
     std::uint8_t transfer_encodings = 0;
+    std::uint8_t connection_options = 0;
     bool chunked = false;
     bool has_length = false;
     bool close = false;

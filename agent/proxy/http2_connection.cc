@@ -15,9 +15,6 @@ namespace {
 constexpr std::uint32_t kDrainMs = 200;     // between the two GOAWAYs: requests on their way still arrive
 constexpr std::uint32_t kLingerMs = 1'000;  // for the client to read the last frames
 
-// Methods whose requests have a body as a rule: without one they say so to an HTTP/1 backend (RFC 9110 section 8.6).
-bool expects_length(std::string_view method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
-
 }  // namespace
 
 // A request of the client.
@@ -104,16 +101,12 @@ int Http2Connection::Request::read_head(http1::RequestHead& head) const
         return 400;
     const std::string_view length = http1::value_of(headers, "content-length");
     head.expect_continue = http1::has_token(headers, "expect", "100-continue");
-    head.framing = end_received_ ? http1::Framing::None : http1::Framing::Chunked;
+    head.framing = is_head_alone_ ? http1::Framing::None : http1::Framing::Chunked;
     if (!length.empty()) {
         head.framing = http1::Framing::Length;
         const auto parsed = std::from_chars(length.data(), length.data() + length.size(), head.content_length);
         if (parsed.ec != std::errc{} || parsed.ptr != length.data() + length.size())
             return 400;
-    } else if (end_received_ && data_.empty() && expects_length(head.method)) {
-        head.framing = http1::Framing::Length;
-    } else if (!data_.empty()) {
-        head.framing = http1::Framing::Chunked;
     }
     return 0;
 }
@@ -125,7 +118,7 @@ void Http2Connection::Request::begin()
     exchange_ = &connection_->worker_->take_exchange();
     http1::RequestHead& head = connection_->worker_->scratch().request;
     if (const int status = read_head(head); status != 0)
-        return exchange_->begin_refused(*this, status);
+        return exchange_->begin_refused(*this, status, head_.pseudo(":method") == "HEAD");
     uncredited_ = data_.size();
     wants_body_ = data_.empty();
     head.expect_continue = head.expect_continue && wants_body_ && !end_received_;
@@ -149,8 +142,10 @@ void Http2Connection::Request::deliver()
     if (is_trailers_turn && end_received_) {
         trailers_sent_ = true;
         std::vector<http1::Header> trailers(http1::kHeadersMax);
-        trailers.resize(trailers_.too_large() ? 0 : trailers_.fill(trailers));
         wants_body_ = false;
+        if (trailers_.too_large())
+            return exchange_->on_request_malformed();
+        trailers.resize(trailers_.fill(trailers));
         if (trailers.empty())
             return exchange_->on_request_body({}, true);
         return exchange_->on_request_trailers(trailers);
@@ -182,7 +177,8 @@ std::unique_ptr<Http2Stream> Http2Connection::make_stream() { return std::make_u
 void Http2Connection::on_head_begun()
 {
     is_head_under_way_ = true;
-    worker_->loop().arm(timer_, worker_->limits().header_timeout_ms);
+    if (!is_draining_)
+        worker_->loop().arm(timer_, worker_->limits().header_timeout_ms);
 }
 
 void Http2Connection::on_stream_count()
@@ -208,10 +204,13 @@ void Http2Connection::on_timeout()
 {
     if (is_closing_ || over_)
         return close();
-    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
-                          NGHTTP2_NO_ERROR, nullptr, 0);
-    if (!is_draining_)  // idle, or a head that never ended
+    if (is_draining_ && !std::exchange(is_drained_, true)) {
+        nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                              NGHTTP2_NO_ERROR, nullptr, 0);
+        worker_->loop().arm(timer_, worker_->limits().header_timeout_ms);
+    } else if (!is_draining_ || is_head_under_way_) {  // idle, or a head that never ended
         nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
+    }
     worker_->flush_soon(*this);
 }
 

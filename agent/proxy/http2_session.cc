@@ -118,8 +118,10 @@ struct Http2Callbacks {
             else
                 target->has_trailers_ = true;
         }
-        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
             target->end_received_ = target->received_ = true;
+            target->is_head_alone_ = frame->hd.type == NGHTTP2_HEADERS && !target->has_trailers_;
+        }
         owner.touch(*target);
         return 0;
     }
@@ -234,10 +236,15 @@ struct Http2Callbacks {
 
 namespace {
 
-nghttp2_option* make_options()
+nghttp2_option* make_options(Http2Session::Side side)
 {
     nghttp2_option* options = nullptr;
     nghttp2_option_new(&options);
+    // Every frame on its way to a stream that we reset counts as odd: one client that gives downloads up would end the
+    // connection that the others share.
+    constexpr std::uint64_t kUnlimited = std::uint64_t{1} << 32;
+    if (side == Http2Session::Side::Client)
+        nghttp2_option_set_glitch_rate_limit(options, kUnlimited, kUnlimited);
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_peer_max_concurrent_streams(options, kStreamsMax);
     nghttp2_option_set_max_outbound_ack(options, kOutboundAcksMax);
@@ -257,13 +264,14 @@ Http2Session::Http2Session(Worker& worker, Side side, std::unique_ptr<Stream> st
     : worker_(&worker), stream_(std::move(stream))
 {
     static nghttp2_session_callbacks* const callbacks = Http2Callbacks::make();
-    static nghttp2_option* const options = make_options();
+    static nghttp2_option* const server_options = make_options(Side::Server);
+    static nghttp2_option* const client_options = make_options(Side::Client);
     stream_->set_user(this);
     const bool is_server = side == Side::Server;
     if (is_server)
-        nghttp2_session_server_new2(&session_, callbacks, this, options);
+        nghttp2_session_server_new2(&session_, callbacks, this, server_options);
     else
-        nghttp2_session_client_new2(&session_, callbacks, this, options);
+        nghttp2_session_client_new2(&session_, callbacks, this, client_options);
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, is_server ? kStreamsMax : 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},

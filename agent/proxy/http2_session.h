@@ -59,6 +59,7 @@ protected:
     Http2Fields trailers_;
     bool has_trailers_ = false;
     bool end_received_ = false;
+    bool is_head_alone_ = false;  // ended by the frame of the head
     bool end_sent_ = false;
     std::uint32_t close_error_ = 0;
 

@@ -78,11 +78,11 @@ private:
 
 void Http2Upstream::Call::send(const ForwardedHead& head, Bytes body, bool end)
 {
-    const bool is_whole = body.empty() && end;
+    const bool is_whole = body.empty() && end && head.framing == http1::Framing::None;
     is_head_ = head.is_head;
     if (!connection_->start(*this, head, is_whole))
         return fail(UpstreamFailure::Unhandled);  // the ids are used up, or a GOAWAY came
-    if (!body.empty())
+    if (!body.empty() || (end && !is_whole))
         Http2Stream::send(std::move(body), end);
     else if (!end)
         report_taken();
@@ -141,7 +141,9 @@ void Http2Upstream::Call::deliver()
     if (data_.empty() && has_trailers_ && end_received_) {
         response_ended_ = true;
         std::vector<http1::Header> trailers(http1::kHeadersMax);
-        trailers.resize(trailers_.too_large() ? 0 : trailers_.fill(trailers));
+        if (trailers_.too_large())
+            return fail(UpstreamFailure::Malformed);  // grpc-status may be among them
+        trailers.resize(trailers_.fill(trailers));
         if (trailers.empty())
             return user_->on_response_body({}, true);
         return user_->on_response_trailers(trailers);

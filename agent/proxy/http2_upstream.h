@@ -15,6 +15,7 @@ public:
     // A stream for a request; `user` hears when the connection is ready, if it is not yet.
     [[nodiscard]] Upstream& open(UpstreamUser& user);
     [[nodiscard]] bool has_room() const;  // for another stream
+    [[nodiscard]] bool has_served() const { return served_; }
     void end() override;
     // Whole responses that their users still take piece by piece keep it, too.
     [[nodiscard]] bool quiet() const override { return stream_->quiet() && users_ == 0; }

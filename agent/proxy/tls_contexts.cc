@@ -71,7 +71,7 @@ Result<TlsContexts::Server> TlsContexts::server(const TlsServerOptions& options)
 Result<TlsContexts::Server> TlsContexts::of(const plan::HttpPort& port)
 {
     TlsServerOptions options;
-    options.alpn = {"h2", "http/1.1"};
+    options.alpn = {"h2", "http/1.1", "http/1.0"};
     options.ticket_keys = tickets_;
     for (const plan::HttpListener& listener : port.listeners) {
         if (listener.tls)

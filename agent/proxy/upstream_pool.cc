@@ -67,8 +67,11 @@ Upstream* UpstreamPool::acquire_http1(Endpoint& endpoint, UpstreamUser& user, bo
 
 Upstream* UpstreamPool::acquire_http2(Endpoint& endpoint, UpstreamUser& user, bool fresh)
 {
-    const auto found = std::ranges::find_if(endpoint.http2, &Http2Upstream::has_room);
-    if (!fresh && found != endpoint.http2.end())
+    // One new connection is enough for all whose old one was lost.
+    const auto found = std::ranges::find_if(endpoint.http2, [fresh](const Http2Upstream* each) {
+        return each->has_room() && (!fresh || !each->has_served());
+    });
+    if (found != endpoint.http2.end())
         return &(*found)->open(user);
     auto* upstream = open<Http2Upstream>(endpoint);
     if (upstream == nullptr)

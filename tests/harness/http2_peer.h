@@ -21,6 +21,7 @@ struct Message {
     Fields trailers;
     std::string body;
     bool has_head = false;
+    bool head_ended = false;  // by its own frame
     bool ended = false;
     bool closed = false;
     std::uint32_t error = 0;
@@ -55,6 +56,9 @@ public:
         nghttp2_session_callbacks_del(calls);
         const nghttp2_settings_entry window{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window};
         nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &window, 1);
+        if (stream_window > 65'535)
+            nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                                  static_cast<std::int32_t>(stream_window));
     }
     Http2Peer(const Http2Peer&) = delete;
     Http2Peer& operator=(const Http2Peer&) = delete;
@@ -183,9 +187,12 @@ private:
         if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
             return 0;
         Message& message = peer.messages_[frame->hd.stream_id];
-        if (frame->hd.type == NGHTTP2_HEADERS && !std::exchange(message.has_head, true))
+        const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+        if (frame->hd.type == NGHTTP2_HEADERS && !std::exchange(message.has_head, true)) {
             peer.heads_.push_back(frame->hd.stream_id);
-        message.ended |= (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+            message.head_ended = ends;
+        }
+        message.ended |= ends;
         return 0;
     }
     static int on_data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* data, std::size_t size,

@@ -30,9 +30,12 @@ class Peer {
 public:
     Peer() = default;
     explicit Peer(int fd) : fd_(fd) {}
-    static Peer connect(std::uint16_t port)
+    // `receive_bytes`: how much it takes before it is read; 0: the system's default.
+    static Peer connect(std::uint16_t port, int receive_bytes = 0)
     {
         Peer peer(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (receive_bytes != 0)
+            setsockopt(peer.fd(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
         sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
         EXPECT_EQ(::connect(peer.fd_.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
         return peer;

@@ -48,7 +48,7 @@ grpc_route plain $grpc_port
 backend_gone() { ! listens b2 $grpcs_port; }
 start_sluice --io "$io"
 
-cases=(empty_unary large_unary client_streaming server_streaming ping_pong timeout_on_sleeping_server
+cases=(empty_unary large_unary client_streaming server_streaming ping_pong empty_stream timeout_on_sleeping_server
     cancel_after_begin cancel_after_first_response custom_metadata status_code_and_message special_status_message
     unimplemented_method unimplemented_service)
 interop() {  # interop WHAT CLIENT_ARGS...: every case once

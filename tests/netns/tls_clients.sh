@@ -65,7 +65,7 @@ by_version 1.1 http://www.example.com --http1.1
 by_version 2 http://www.example.com --http2-prior-knowledge
 by_version 1.1 https://www.example.com --http1.1
 by_version 2 https://www.example.com --http2
-got=$(ask --http1.0 --no-alpn -o "$tmp/got" -w '%{http_version} %{http_code}' https://www.example.com/x)
+got=$(ask --http1.0 -o "$tmp/got" -w '%{http_version} %{http_code}' https://www.example.com/x)
 [[ $got =~ ^1\.[01]\ 200$ ]] || fail "HTTP/1.0: $got"
 # An h2c upgrade is a thing of RFC 7540 that RFC 9113 dropped: answered by HTTP/1.1.
 got=$(ask --http2 -o "$tmp/got" -w '%{http_version} %{http_code}' http://www.example.com/x)

@@ -148,6 +148,8 @@ TEST(Http1Request, EachRefusalHasItsReason)
         {"GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n", Reject::HeaderValue},
         {"GET / HTTP/1.1\r\nHost: a\r\n\rX", Reject::HeaderName},
         {"GET / HTTP/1.1\r\nHost: a\r\nConnection: \"close\"\r\n\r\n", Reject::HeaderValue},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: ,,,,,,,,,,,,,,,,\r\nConnection: ,,,,,,,,,,,,,,,,,,\r\n\r\n",
+         Reject::HeaderValue},
     };
     for (const auto& row : rows) {
         SCOPED_TRACE(row.text);

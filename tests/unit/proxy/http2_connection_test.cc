@@ -399,6 +399,101 @@ TEST_P(Http2Connection, AWholeAnswerOutlivesItsConnectionWhileTheClientReadsSlow
     EXPECT_TRUE(client()[id].ended);
 }
 
+TEST_P(Http2Connection, AnEmptyBodyThatDataEndsStaysOne)
+{
+    const Fields call{{":method", "POST"},
+                      {":scheme", "http"},
+                      {":authority", "h"},
+                      {":path", "/s/m"},
+                      {"content-type", "application/grpc"}};
+    Acceptor http2;
+    serve_client(to_http2(http2));
+    const auto id = client().request(call, false);
+    client().send(id, "", true);
+    Http2Peer backend(http2.accept(), Http2Peer::Side::Server);
+    const auto at = backend.next_request();
+    ASSERT_TRUE(backend.pump_until([&] { return backend[at].ended; }));
+    EXPECT_FALSE(backend[at].head_ended) << "gRPC servers wait for DATA";
+    EXPECT_EQ(backend[at].get("content-length"), "");
+    Acceptor http1;
+    serve_client(to(http1));
+    client().send(client().request(call, false), "", true);
+    const std::string head = http1.accept().read_until(kEndOfHead);
+    EXPECT_NE(head.find("Content-Length: 0\r\n"), std::string::npos) << head;
+}
+
+TEST_P(Http2Connection, ARefusedHeadHasNoBody)
+{
+    Acceptor acceptor;
+    serve_client(to(acceptor));
+    Fields head = Http2Peer::get("/", {{"a_b", "1"}});
+    head.front().second = "HEAD";
+    const Message& refused = client().wait(client().request(head));
+    EXPECT_EQ(refused.get(":status"), "400");
+    EXPECT_EQ(refused.body, "");
+}
+
+TEST_P(Http2Connection, CancelledDownloadsDoNotHarmOtherClientsOfTheSameBackend)
+{
+    Acceptor acceptor;
+    const std::uint16_t port = serve(to_http2(acceptor));
+    Http2Peer good(Peer::connect(port), Http2Peer::Side::Client);
+    Http2Peer bad(Peer::connect(port), Http2Peer::Side::Client);
+    const auto mine = good.request(Http2Peer::get("/mine"));
+    Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+    const auto at_mine = backend.next_request();
+    for (int round = 0; round < 30; ++round) {
+        const auto id = bad.request(Http2Peer::get("/big"));
+        const auto at = backend.next_request();
+        backend.respond(at, {{":status", "200"}}, false);
+        ASSERT_TRUE(bad.pump_until([&] { return bad[id].has_head; }));
+        bad.reset(id, NGHTTP2_CANCEL);
+        ASSERT_TRUE(readable(backend.peer().fd()));  // the reset; what follows was sent before it is seen
+        for (int i = 0; i < 60; ++i)
+            backend.send(at, std::string(1'000, 'x'), false);
+    }
+    backend.respond(at_mine, {{":status", "200"}});
+    EXPECT_EQ(good.wait(mine).get(":status"), "200");
+    EXPECT_FALSE(backend.went_away());
+}
+
+TEST_P(Http2Connection, AClientThatReadsNothingIsGivenUp)
+{
+    proxy::Limits limits;
+    limits.idle_timeout_ms = 300;
+    start(limits);
+    Acceptor acceptor;
+    Http2Peer client(Peer::connect(serve(to(acceptor)), 4096), Http2Peer::Side::Client, 1U << 30U);
+    client.request(Http2Peer::get("/"));
+    Peer backend = acceptor.accept();
+    (void)backend.read_until(kEndOfHead);
+    backend.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+    const std::string block(65'536, 'x');
+    const std::uint64_t deadline = monotonic_ms() + kWaitMs;
+    ssize_t sent = 0;
+    while ((sent >= 0 || errno == EAGAIN) && monotonic_ms() < deadline) {
+        pollfd writable{backend.fd(), POLLOUT, 0};
+        ::poll(&writable, 1, 50);
+        sent = ::send(backend.fd(), block.data(), block.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    EXPECT_LT(monotonic_ms(), deadline) << "the backend is held by a client that reads nothing";
+}
+
+TEST_P(Http2Connection, AHeadThatDoesNotEndIsGivenUp)
+{
+    proxy::Limits limits;
+    limits.header_timeout_ms = 200;
+    start(limits);
+    Acceptor acceptor;
+    Peer client = Peer::connect(serve(to(acceptor)));
+    constexpr std::string_view kHeadersWithoutEnd("\0\0\4\1\0\0\0\0\1\x82\x86\x84\x41", 13);
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + std::string(9, '\0').replace(3, 1, 1, '\4') +
+                std::string(kHeadersWithoutEnd));
+    const std::uint64_t begun = monotonic_ms();
+    (void)client.read_all();
+    EXPECT_LT(monotonic_ms() - begun, 3'000U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Io, Http2Connection, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
 
 }  // namespace
