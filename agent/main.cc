@@ -92,6 +92,18 @@ void add_run_options(CLI::App& command, control::Options& options, std::string& 
         ->default_str("auto");
     command.add_option("--workers", options.proxy.workers, "Worker threads (default: one per CPU)")
         ->check(CLI::Range(0, 256));
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--trusted-proxies",
+            [&options](const std::vector<std::string>& texts) {
+                for (const std::string& text : texts)
+                    options.proxy.trusted_proxies.push_back(*IpPrefix::parse(text));
+            },
+            "Addresses or blocks (192.0.2.0/24) whose X-Forwarded-* fields are believed (default: none)")
+        ->delimiter(',')
+        ->check([](const std::string& text) {
+            return IpPrefix::parse(text) ? std::string() : "\"" + text + "\": an address or ADDRESS/LENGTH is accepted";
+        });
     command.add_option("--admin", options.admin, "Where status and metrics are served: unix:PATH or ADDR:PORT")
         ->capture_default_str();
     command.add_option("--bpffs", options.bpffs, "BPF file system that holds the pins")->capture_default_str();

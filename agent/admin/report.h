@@ -41,6 +41,7 @@ struct Report {
     std::string l4_reason;  // why not the better one
     unsigned workers = 0;
     std::uint64_t open_connections = 0;
+    std::map<std::string, std::uint64_t> limit_hits;  // how often a peer was stopped at each limit
     std::vector<ListenerReport> listeners;
     std::vector<model::ObjectStatus> objects;
     std::vector<source::Problem> problems;

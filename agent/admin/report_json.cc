@@ -133,6 +133,7 @@ std::string to_json(const Report& report)
                      {"l4Reason", report.l4_reason},
                      {"workers", report.workers},
                      {"openConnections", report.open_connections},
+                     {"limitHits", report.limit_hits},
                      {"listeners", to_list(report.listeners)},
                      {"objects", to_list(report.objects)},
                      {"problems", to_list(report.problems)},

@@ -39,6 +39,9 @@ std::string to_metrics(const Report& report)
     fmt::format_to(out, "# TYPE sluice_plan_generation gauge\nsluice_plan_generation {}\n", report.generation);
     fmt::format_to(out, "# TYPE sluice_open_connections gauge\nsluice_open_connections {}\n", report.open_connections);
     fmt::format_to(out, "# TYPE sluice_manifest_problems gauge\nsluice_manifest_problems {}\n", report.problems.size());
+    fmt::format_to(out, "# TYPE sluice_limit_hits_total counter\n");
+    for (const auto& [name, count] : report.limit_hits)
+        fmt::format_to(out, "sluice_limit_hits_total{{limit=\"{}\"}} {}\n", name, count);
     std::set<std::string> names;
     for (const ListenerReport& listener : report.listeners) {
         for (const auto& [name, count] : listener.counters)

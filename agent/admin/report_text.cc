@@ -94,6 +94,10 @@ std::string render(const json& report)
                    report.at("generation").get<std::uint64_t>(), report.at("l4").get<std::string>(),
                    l4_reason.empty() ? "" : " (" + l4_reason + ")", report.at("workers").get<unsigned>(),
                    report.at("io").get<std::string>(), report.at("openConnections").get<std::uint64_t>());
+    for (const auto& [limit, hits] : report.at("limitHits").items()) {
+        if (hits.get<std::uint64_t>() != 0)
+            fmt::format_to(out, "  stopped at the limit {}: {} times\n", limit, hits.get<std::uint64_t>());
+    }
     fmt::format_to(out, "\nListeners\n");
     for (const json& listener : report.at("listeners"))
         print_listener(out, listener);

@@ -359,6 +359,7 @@ admin::Report Control::State::report() const
     report.l4_reason = l4_reason;
     report.workers = proxy->workers();
     report.open_connections = proxy->open_connections();
+    report.limit_hits = proxy->limit_hits();
     report.objects = statuses;
     report.problems = problems;
     if (kernel)

@@ -115,6 +115,8 @@ void Exchange::begin_refused(Downstream& client, int status, bool is_head)
 {
     client_ = &client;
     is_head_ = is_head;
+    if (status == 414 || status == 431)
+        worker_->hit(Limit::HeaderSize);
     request_ended_ = false;
     answer(status);
 }
@@ -325,7 +327,11 @@ void Exchange::release()
 
 void Exchange::touch() { worker_->loop().arm(idle_timer_, worker_->limits().stream_idle_timeout_ms); }
 
-void Exchange::on_idle() { on_request_timeout(); }
+void Exchange::on_idle()
+{
+    worker_->hit(Limit::StreamIdleTimeout);
+    on_request_timeout();
+}
 
 void Exchange::on_request_timeout()
 {

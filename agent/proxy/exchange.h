@@ -39,6 +39,7 @@ struct Arrival {
     SocketAddress local;
     SocketAddress peer;
     bool tls = false;
+    bool trusted = false;      // its X-Forwarded-* fields are believed
     std::string tls_listener;  // whose certificate was shown, by the server name; empty: none in particular
 };
 

@@ -76,6 +76,30 @@ void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead&
     }
 }
 
+// X-Forwarded-*: our own, or those of a trusted proxy before us, and ours added.
+void write_forwarded_fields(Writer& writer, std::span<const http1::Header> headers, const Arrival& from,
+                            std::string_view authority)
+{
+    std::string chain;
+    std::string_view scheme = from.tls ? "https" : "http";
+    if (from.trusted) {
+        for (const http1::Header& header : headers) {
+            if (http1::equals_ignoring_case(header.name, "x-forwarded-for") && !header.value.empty())
+                chain.append(header.value).append(", ");
+        }
+        const std::string_view said = http1::value_of(headers, "x-forwarded-proto");
+        if (said == "http" || said == "https")
+            scheme = said;
+        const std::string_view host = http1::value_of(headers, "x-forwarded-host");
+        if (http1::is_authority(host))
+            authority = host;
+    }
+    chain += from.peer.address.to_string();
+    writer.field("X-Forwarded-For", chain);
+    writer.field("X-Forwarded-Proto", scheme);
+    writer.field("X-Forwarded-Host", authority);
+}
+
 }  // namespace
 
 void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, std::string_view path,
@@ -110,9 +134,7 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
             continue;
         writer.field(header.name, header.value);
     }
-    writer.field("X-Forwarded-For", from.peer.address.to_string());
-    writer.field("X-Forwarded-Proto", from.tls ? "https" : "http");
-    writer.field("X-Forwarded-Host", out.authority);
+    write_forwarded_fields(writer, headers, from, out.authority);
     write_framing(writer, out, head, end, to_http2);
     if (to_http2 && http1::has_token(headers, "te", "trailers"))
         writer.field("te", "trailers");

@@ -294,6 +294,8 @@ void Http1Connection::become_tunnel(Upstream::Detached backend)
 
 void Http1Connection::on_timeout()
 {
+    if (phase_ != Phase::Closing)
+        worker_->hit(phase_ == Phase::Head || is_first_ ? Limit::HeaderTimeout : Limit::IdleTimeout);
     if (phase_ == Phase::Head && !in_.empty())
         return refuse(408);
     close();

@@ -202,8 +202,10 @@ void Http1Upstream::end()
 
 void Http1Upstream::on_timeout()
 {
-    if (!connected_)
+    if (!connected_) {
+        worker_->hit(Limit::ConnectTimeout);
         return stream_->cancel_connect();
+    }
     worker_->upstreams().take_idle(*this, *endpoint_);
     worker_->upstreams().discard(*this);
 }

@@ -176,7 +176,7 @@ std::unique_ptr<Http2Stream> Http2Connection::make_stream() { return std::make_u
 
 void Http2Connection::on_head_begun()
 {
-    is_head_under_way_ = true;
+    is_head_under_way_ = had_stream_ = true;
     if (!is_draining_)
         worker_->loop().arm(timer_, worker_->limits().header_timeout_ms);
 }
@@ -208,7 +208,8 @@ void Http2Connection::on_timeout()
         nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
                               NGHTTP2_NO_ERROR, nullptr, 0);
         worker_->loop().arm(timer_, worker_->limits().header_timeout_ms);
-    } else if (!is_draining_ || is_head_under_way_) {  // idle, or a head that never ended
+    } else if (!is_draining_ || is_head_under_way_) {
+        worker_->hit(is_head_under_way_ || !had_stream_ ? Limit::HeaderTimeout : Limit::IdleTimeout);
         nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
     }
     worker_->flush_soon(*this);

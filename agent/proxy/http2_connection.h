@@ -35,10 +35,11 @@ private:
     Arrival from_;
     Bytes received_;
     bool is_head_under_way_ = false;  // begun, and its last frame not here: the header timeout runs
-    bool is_counted_ = false;         // as a connection of a listener
-    bool is_draining_ = false;        // the client was told; the last stream id follows
-    bool is_drained_ = false;         // and did
-    bool is_closing_ = false;         // only waits for the client to have read all
+    bool had_stream_ = false;
+    bool is_counted_ = false;   // as a connection of a listener
+    bool is_draining_ = false;  // the client was told; the last stream id follows
+    bool is_drained_ = false;   // and did
+    bool is_closing_ = false;   // only waits for the client to have read all
     BoundTimer<Http2Connection> timer_{*this, &Http2Connection::on_timeout};
 };
 

@@ -126,8 +126,10 @@ struct Http2Callbacks {
         return 0;
     }
 
-    static int frame_refused(nghttp2_session*, const nghttp2_frame* frame, int, void* user)
+    static int frame_refused(nghttp2_session*, const nghttp2_frame* frame, int error, void* user)
     {
+        if (error == NGHTTP2_ERR_REFUSED_STREAM)
+            self(user).worker_->hit(Limit::Http2Streams);
         if (frame->hd.type == NGHTTP2_HEADERS)
             self(user).on_head_ended();
         return 0;
@@ -160,8 +162,11 @@ struct Http2Callbacks {
         return 0;
     }
 
-    static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void*)
+    static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user)
     {
+        if (frame->hd.type == NGHTTP2_GOAWAY && (frame->goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM ||
+                                                 frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR))
+            self(user).worker_->hit(Limit::Http2Flood);
         Http2Stream* target = stream(session, frame->hd.stream_id);
         if (target != nullptr && frame->hd.type == NGHTTP2_RST_STREAM)
             target->reset_sent_ = true;
@@ -312,6 +317,9 @@ void Http2Session::feed(std::string_view bytes)
     const auto used =
         nghttp2_session_mem_recv2(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     dispatch();
+    if (used == NGHTTP2_ERR_FLOODED || used == NGHTTP2_ERR_TOO_MANY_SETTINGS ||
+        used == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+        worker_->hit(Limit::Http2Flood);
     if (used < 0)
         return on_over();  // not even a GOAWAY can be made: out of memory, a flood, or no preface
     worker_->flush_soon(*this);

@@ -134,7 +134,11 @@ private:
     Recent ended_by_peer_;
     Recent reset_by_us_;
 
-    void on_write_timeout() { on_over(); }
+    void on_write_timeout()
+    {
+        worker_->hit(Limit::WriteTimeout);
+        on_over();
+    }
 
     BoundTimer<Http2Session> write_timer_{*this, &Http2Session::on_write_timeout};  // the peer reads nothing
     std::string out_;  // being sent while the stream is sending

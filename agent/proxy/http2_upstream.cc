@@ -274,8 +274,10 @@ void Http2Upstream::end()
 
 void Http2Upstream::on_timeout()
 {
-    if (!connected_)
+    if (!connected_) {
+        worker_->hit(Limit::ConnectTimeout);
         return stream_->cancel_connect();
+    }
     if (stream_count() == 0 && waiting_.empty())
         on_over();
 }

@@ -30,8 +30,10 @@ void TcpListener::on_accept(int result, Buffer)
             worker_->loop().cancel(accept_);
         return;
     }
-    if (!closing_)
-        worker_->loop().arm(pause_, kPauseMs);  // full, or EMFILE: later, when something has ended
+    if (closing_)
+        return;
+    worker_->hit(worker_->full() ? Limit::Connections : Limit::Descriptors);
+    worker_->loop().arm(pause_, kPauseMs);  // until something has ended
 }
 
 }  // namespace sluice::proxy

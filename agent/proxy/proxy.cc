@@ -224,6 +224,14 @@ std::vector<ListenerStats> Proxy::stats() const
     return result;
 }
 
+std::map<std::string, std::uint64_t> Proxy::limit_hits() const
+{
+    std::map<std::string, std::uint64_t> sums;
+    for (const auto& worker : state_->workers)
+        worker->limit_counters().add_to(sums);
+    return sums;
+}
+
 std::uint64_t Proxy::open_connections() const
 {
     std::uint64_t sum = 0;

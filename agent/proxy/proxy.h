@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/plan/plan.h"
+#include "base/ip_prefix.h"
 #include "base/result.h"
 
 namespace sluice::proxy {
@@ -36,6 +38,7 @@ struct Options {
     IoKind io = IoKind::Auto;  // Auto: epoll, which costs no more (docs/performance.md)
     unsigned workers = 0;      // 0: one per CPU this process may run on
     Limits limits;
+    std::vector<IpPrefix> trusted_proxies;  // whose X-Forwarded-* fields are believed and added to
 };
 
 // Where the proxy's TCP traffic comes from.
@@ -79,6 +82,8 @@ public:
 
     [[nodiscard]] std::vector<ListenerStats> stats() const;
     [[nodiscard]] std::uint64_t open_connections() const;
+    // How often a peer was stopped at each of the limits (docs/limits.md), by their names.
+    [[nodiscard]] std::map<std::string, std::uint64_t> limit_hits() const;
 
     // Stops accepting, answers with `Connection: close`, waits until nothing is under way or the deadline is over.
     // Returns the number of connections that were cut.

@@ -106,7 +106,7 @@ void TlsConnection::on_stream_connected(int result)
     const TlsSession& session = *stream_->tls();
     const plan::HttpListener* listener = most_specific(target_.http_port->listeners, session.server_name());
     const bool is_http2 = session.alpn() == "h2";
-    const Arrival from{local_, peer_, true, listener == nullptr ? "" : listener->name};
+    const Arrival from{local_, peer_, true, worker_->trusts(peer_.address), listener == nullptr ? "" : listener->name};
     if (is_http2)
         hand_on<Http2Connection>(*worker_, std::move(stream_), from, Bytes{});
     else
@@ -127,6 +127,12 @@ template <class Kind, class... Arguments> void TlsConnection::hand_on(Arguments&
     worker_->adopt(std::move(next));
     close();
     started.start();
+}
+
+void TlsConnection::on_timeout()
+{
+    worker_->hit(Limit::HandshakeTimeout);
+    close();
 }
 
 void TlsConnection::close()

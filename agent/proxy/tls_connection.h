@@ -35,7 +35,8 @@ private:
     Snapshot::Target target_;
     const plan::TlsHost* host_ = nullptr;  // its route takes the bytes; none: HTTPS
     Bytes in_;                             // the ClientHello as far as it is here
-    BoundTimer<TlsConnection> timer_{*this, &TlsConnection::close};
+    void on_timeout();
+    BoundTimer<TlsConnection> timer_{*this, &TlsConnection::on_timeout};
 };
 
 }  // namespace sluice::proxy

@@ -133,6 +133,7 @@ void Tunnel::on_sent(End& to, int result)
 
 void Tunnel::on_timeout()
 {
+    worker_->hit(connecting_ ? Limit::ConnectTimeout : Limit::StreamIdleTimeout);
     if (connecting_)
         backend_.stream->cancel_connect();
     else

@@ -139,8 +139,10 @@ UdpListener::Flow* UdpListener::open_flow(const FlowKey& key, const plan::L4List
 {
     ListenerCounters& counters = worker_->counters().of(listener.name);
     const plan::Backend* backend = pick_backend(listener.backends, *worker_);
-    const bool possible = backend != nullptr && backend->valid && !backend->endpoints.empty() &&
-                          flows_.size() < worker_->limits().udp_flows_max;
+    const bool is_full = flows_.size() >= worker_->limits().udp_flows_max;
+    if (is_full)
+        worker_->hit(Limit::UdpFlows);
+    const bool possible = backend != nullptr && backend->valid && !backend->endpoints.empty() && !is_full;
     auto flow = std::make_unique<Flow>(*this, key);
     if (possible) {
         flow->endpoint = pick_endpoint(*backend, *worker_);

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <future>
 
 #include "agent/proxy/http1_connection.h"
@@ -152,7 +153,8 @@ void Worker::on_accepted(UniqueFd fd)
         adopt(std::move(connection));
         started.start();
     } else if (target.http != nullptr) {
-        auto connection = std::make_unique<Http1Connection>(*this, std::move(stream), Arrival{*local, *peer});
+        auto connection = std::make_unique<Http1Connection>(*this, std::move(stream),
+                                                            Arrival{*local, *peer, false, trusts(peer->address)});
         Http1Connection& started = *connection;
         adopt(std::move(connection));
         started.start();
@@ -165,6 +167,11 @@ void Worker::on_accepted(UniqueFd fd)
         adopt(std::move(tunnel));
         started.start();
     }
+}
+
+bool Worker::trusts(const IpAddress& peer) const
+{
+    return std::ranges::any_of(options_.trusted_proxies, [&](const IpPrefix& each) { return each.contains(peer); });
 }
 
 void Worker::adopt(std::unique_ptr<Connection> connection)

@@ -77,11 +77,13 @@ public:
     void call(std::function<void()> task);  // the same, and waits for it
     [[nodiscard]] IoKind io() const { return io_; }
     [[nodiscard]] const CounterTable& counters() const { return counters_; }
+    [[nodiscard]] const LimitCounters& limit_counters() const { return limit_counters_; }
     [[nodiscard]] std::uint64_t open_connections() const { return open_.load(std::memory_order_relaxed); }
 
     Loop& loop() { return *loop_; }
     const Limits& limits() const { return options_.limits; }
     CounterTable& counters() { return counters_; }
+    void hit(Limit limit) { limit_counters_.hit(limit); }
     [[nodiscard]] ListenerCounters& counters_of(const plan::HttpListener& listener);  // of the current snapshot
     Scratch& scratch() { return *scratch_; }
     Http1OutputPool& http1_outputs() { return http1_outputs_; }
@@ -100,6 +102,7 @@ public:
     void adopt(std::unique_ptr<Connection> connection);
     void retire(Connection& connection);  // destroyed once it is quiet
     void on_accepted(UniqueFd fd);
+    [[nodiscard]] bool trusts(const IpAddress& peer) const;
     [[nodiscard]] bool full() const { return connections_.size() >= connections_max_; }
     void begin_drain();
     void close_all();
@@ -116,6 +119,7 @@ private:
     IoKind io_ = IoKind::Auto;
     std::minstd_rand random_;
     CounterTable counters_;
+    LimitCounters limit_counters_;
     std::unique_ptr<Loop> loop_;
     std::unique_ptr<UpstreamPool> upstreams_;
     SnapshotPtr snapshot_;

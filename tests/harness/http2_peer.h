@@ -128,7 +128,7 @@ public:
             ::poll(fds, 2, kWaitMs);
             if (fds[0].revents != 0)
                 read();
-            if (fds[1].revents != 0)
+            if (other != nullptr && fds[1].revents != 0)
                 other->read();
         }
         return true;

@@ -343,6 +343,31 @@ TEST_P(HttpConnection, DrainEndsIdleConnectionsAndCutsWhatOutlivesIt)
     EXPECT_EQ(busy.read_all(), "");
 }
 
+TEST_P(HttpConnection, ForwardedFieldsAreBelievedFromTrustedProxiesAlone)
+{
+    const std::string said = "X-Forwarded-For: 192.0.2.9\r\nX-Forwarded-For: 192.0.2.8\r\nX-Forwarded-Proto: https\r\n"
+                             "X-Forwarded-Host: outer.example\r\nForwarded: for=192.0.2.9\r\n";
+    const struct {
+        const char* trusted;
+        const char* wanted;
+    } rows[] = {
+        {"192.0.2.0/24", "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n"},
+        {"127.0.0.0/8", "X-Forwarded-For: 192.0.2.9, 192.0.2.8, 127.0.0.1\r\nX-Forwarded-Proto: https\r\n"
+                        "X-Forwarded-Host: outer.example\r\n"},
+    };
+    for (const auto& row : rows) {
+        auto made = proxy::Proxy::make(
+            {.io = GetParam(), .workers = 1, .limits = {}, .trusted_proxies = {*IpPrefix::parse(row.trusted)}});
+        ASSERT_TRUE(made);
+        proxy_ = *std::move(made);
+        Acceptor acceptor;
+        const Peer client = Peer::connect(serve(to(acceptor)));
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n" + said + "\r\n");
+        EXPECT_EQ(acceptor.accept().read_until("\r\n\r\n"),
+                  std::string("GET / HTTP/1.1\r\nHost: h\r\n") + row.wanted + "\r\n");
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Io, HttpConnection, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
 
 }  // namespace

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whom a limit stops is counted under its name. What else a limit does is tested where it belongs.
+#include "tests/harness/http2_peer.h"
+
+namespace sluice::test {
+namespace {
+
+class ProxyLimits : public ProxyTest {
+protected:
+    // Waits until the limit was hit; false: it was not.
+    bool is_hit(const std::string& limit)
+    {
+        const std::uint64_t deadline = monotonic_ms() + kWaitMs;
+        while (proxy_->limit_hits().at(limit) == 0) {
+            if (monotonic_ms() > deadline)
+                return false;
+            ::poll(nullptr, 0, 5);
+        }
+        return true;
+    }
+};
+
+TEST_P(ProxyLimits, NothingIsHitByAnOrdinaryRequest)
+{
+    Acceptor acceptor;
+    Peer client = Peer::connect(serve(to(acceptor)));
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    Peer backend = acceptor.accept();
+    (void)backend.read_until("\r\n\r\n");
+    backend.send("HTTP/1.1 204 No Content\r\n\r\n");
+    (void)client.read_all();
+    for (const auto& [limit, hits] : proxy_->limit_hits())
+        EXPECT_EQ(hits, 0U) << limit;
+}
+
+TEST_P(ProxyLimits, TimesOfAClient)
+{
+    start({.header_timeout_ms = 50, .idle_timeout_ms = 50, .stream_idle_timeout_ms = 50});
+    Acceptor acceptor;
+    const std::uint16_t port = serve(to(acceptor));
+    const Peer slow = Peer::connect(port);
+    slow.send("GET / HTTP/1.1\r\nHo");
+    EXPECT_TRUE(is_hit("header_timeout"));
+    EXPECT_EQ(proxy_->limit_hits().at("idle_timeout"), 0U);
+    const Peer idle = Peer::connect(port);
+    idle.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(is_hit("stream_idle_timeout"));
+    EXPECT_TRUE(is_hit("idle_timeout"));
+}
+
+TEST_P(ProxyLimits, HeadsThatAreTooLarge)
+{
+    Acceptor acceptor;
+    Peer client = Peer::connect(serve(to(acceptor)));
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(40'000, 'x') + "\r\n\r\n");
+    EXPECT_TRUE(is_hit("header_size"));
+}
+
+TEST_P(ProxyLimits, ConnectionsBeyondTheLimitWait)
+{
+    start({.connections_max = 1});
+    Acceptor acceptor;
+    const std::uint16_t port = serve(to(acceptor));
+    const Peer first = Peer::connect(port);
+    const Peer second = Peer::connect(port);
+    EXPECT_TRUE(is_hit("connections"));
+}
+
+TEST_P(ProxyLimits, ResetsInFloods)
+{
+    Acceptor acceptor;
+    Http2Peer client(Peer::connect(serve(to(acceptor))), Http2Peer::Side::Client);
+    for (int i = 0; i < 5'000 && !client.is_closed(); ++i)
+        client.reset(client.request(Http2Peer::get("/")), NGHTTP2_CANCEL);
+    EXPECT_TRUE(client.pump_until([&] { return client.went_away() || client.is_closed(); }) || client.is_closed());
+    EXPECT_TRUE(is_hit("http2_flood"));
+}
+
+TEST_P(ProxyLimits, ABackendThatDoesNotFinishItsHandshake)
+{
+    start({.connect_timeout_ms = 50});
+    Acceptor acceptor;
+    plan::HttpRule rule = to(acceptor);
+    rule.backends.front().tls =
+        std::make_shared<plan::BackendTls>(plan::BackendTls{.hostname = "h", .system_ca = true});
+    Peer client = Peer::connect(serve(std::move(rule)));
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(is_hit("connect_timeout"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Io, ProxyLimits, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
+
+}  // namespace
+}  // namespace sluice::test
