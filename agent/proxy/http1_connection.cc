@@ -59,6 +59,8 @@ void Http1Connection::on_stream_data(int result, Buffer buffer)
     if (result <= 0)
         return close();
     in_.append(std::move(buffer));
+    if (std::exchange(is_watching_, false) && phase_ == Phase::Exchange)
+        return;  // the next request: it waits
     if (phase_ == Phase::Exchange)
         read_body();
     else
@@ -137,6 +139,18 @@ void Http1Connection::begin(http1::RequestHead& head, std::size_t head_bytes)
     }
     if (wants_body_ && !response_ended_)
         stream_->recv();
+    else
+        watch();
+}
+
+// With the request complete, the client is still listened to: who leaves needs no answer, and nothing more of a
+// backend.
+void Http1Connection::watch()
+{
+    if (phase_ != Phase::Exchange || response_ended_ || !body_.done() || !in_.empty() || stream_->receiving())
+        return;
+    is_watching_ = true;
+    stream_->recv();
 }
 
 void Http1Connection::start_exchange()
@@ -168,6 +182,7 @@ void Http1Connection::read_body()
         return stream_->recv();
     wants_body_ = false;
     exchange_->on_request_body(std::move(data), body_.done());
+    watch();
 }
 
 void Http1Connection::resume_request()
@@ -260,8 +275,9 @@ void Http1Connection::finish()
 {
     std::exchange(exchange_, nullptr)->release();
     worker_->http1_outputs().give_back(std::move(out_));
-    if (!keep_alive_ || !body_.done() || stream_->receiving() || worker_->draining())
+    if (!keep_alive_ || !body_.done() || (stream_->receiving() && !is_watching_) || worker_->draining())
         return end_gently();
+    is_watching_ = false;
     phase_ = Phase::Idle;
     arm(worker_->limits().idle_timeout_ms);
     if (in_.empty())

@@ -39,6 +39,7 @@ private:
     void start_exchange();
     void refuse(int status);
     void read_body();
+    void watch();
     void finish();
     void end_gently();
     void arm(std::uint32_t ms) { worker_->loop().arm(timer_, ms); }
@@ -53,10 +54,11 @@ private:
     Phase phase_ = Phase::Idle;
     std::uint8_t minor_version_ = 1;
     bool is_head_ = false;
-    bool is_first_ = true;     // nothing was served on it yet
-    bool is_counted_ = false;  // as a connection of a listener
-    bool keep_alive_ = true;   // as far as is known
-    bool wants_body_ = false;  // the exchange has room for a piece of the request
+    bool is_first_ = true;      // nothing was served on it yet
+    bool is_counted_ = false;   // as a connection of a listener
+    bool keep_alive_ = true;    // as far as is known
+    bool wants_body_ = false;   // the exchange has room for a piece of the request
+    bool is_watching_ = false;  // receives while nothing is due
     bool chunk_out_ = false;
     bool response_ended_ = false;  // all of it is queued
     BoundTimer<Http1Connection> timer_{*this, &Http1Connection::on_timeout};

@@ -368,6 +368,39 @@ TEST_P(HttpConnection, ForwardedFieldsAreBelievedFromTrustedProxiesAlone)
     }
 }
 
+TEST_P(HttpConnection, AClientThatLeavesEndsItsRequestAtTheBackend)
+{
+    for (const char* request :
+         {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab"}) {
+        Acceptor acceptor;
+        Peer client = Peer::connect(serve(to(acceptor)));
+        client.send(request);
+        Peer backend = acceptor.accept();
+        (void)backend.read_until("\r\n\r\n");
+        client.close();
+        const std::uint64_t begun = monotonic_ms();
+        (void)backend.read_all();
+        EXPECT_LT(monotonic_ms() - begun, kWaitMs - 1'000U) << request;
+    }
+}
+
+TEST_P(HttpConnection, TheNextRequestMayComeBeforeTheAnswer)
+{
+    Acceptor acceptor;
+    Peer client = Peer::connect(serve(to(acceptor)));
+    client.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    Peer backend = acceptor.accept();
+    EXPECT_TRUE(backend.read_until("\r\n\r\n").starts_with("GET /1 "));
+    client.send("GET /2 HTTP/1.1\r\nHost: h\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (const char* next : {"GET /2 ", "GET /3 ", ""}) {
+        backend.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        EXPECT_TRUE(client.read_until("ok").ends_with("\r\n\r\nok"));
+        if (*next != '\0') {
+            EXPECT_TRUE(backend.read_until("\r\n\r\n").starts_with(next));
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Io, HttpConnection, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
 
 }  // namespace
