@@ -48,7 +48,6 @@ private:
     BodyReader body_;
     std::string method_;  // of the request, for the framing of its response
     bool connected_ = false;
-    bool timed_out_ = false;
     bool reused_ = false;
     bool chunk_out_ = false;
     bool upgrade_ = false;
