@@ -55,6 +55,7 @@ void Exchange::reset()
     snapshot_.reset();
     counters_ = nullptr;
     backend_ = nullptr;
+    deadline_ms_ = 0;
     target_ = {};
     tried_.clear();
     body_.clear();
@@ -106,8 +107,10 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
     std::uint32_t timeout_ms = shorter(route.rule->request_timeout_ms, route.rule->backend_request_timeout_ms);
     if (grpc_)
         timeout_ms = shorter(timeout_ms, grpc::timeout_ms({head.headers, head.header_count}));
-    if (timeout_ms != 0)
+    if (timeout_ms != 0) {
+        deadline_ms_ = worker_->loop().now_ms() + timeout_ms;
         worker_->loop().arm(request_timer_, timeout_ms);
+    }
     connect(false);
 }
 
@@ -214,6 +217,9 @@ void Exchange::on_upstream_failed(UpstreamFailure failure)
     drop_upstream();
     if (response_begun_)
         return client_->cut();
+    // gRPC servers keep the same time, and reset the stream perhaps a moment before our timer.
+    if (deadline_ms_ != 0 && worker_->loop().now_ms() >= deadline_ms_)
+        return answer(504);
     if (failure == UpstreamFailure::Connect) {
         worker_->upstreams().avoid(target_);
         tried_.push_back(target_.address);

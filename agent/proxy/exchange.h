@@ -85,6 +85,7 @@ private:
     SnapshotPtr snapshot_;
     ListenerCounters* counters_ = nullptr;
     const plan::Backend* backend_ = nullptr;
+    std::uint64_t deadline_ms_ = 0;  // on the loop's clock; 0: none
     UpstreamPool::Target target_;
     ForwardedHead head_;
     std::vector<SocketAddress> tried_;  // endpoints that did not answer

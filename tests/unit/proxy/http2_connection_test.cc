@@ -316,6 +316,18 @@ TEST_P(Http2Connection, ErrorsOfOursReachAGrpcClientAsItsStatus)
     EXPECT_EQ(timeout.get("grpc-status"), "4");
     EXPECT_EQ(timeout.get("content-type"), "application/grpc");
     EXPECT_TRUE(timeout.ended);
+    // The backend keeps the same time: what it resets then is no failure of the backend.
+    Fields short_call = call;
+    short_call.back().second = "1m";
+    for (int i = 0; i < 20; ++i) {
+        const std::uint64_t begun = monotonic_ms();
+        const auto id = client().request(short_call);
+        const auto at = backend.next_request();
+        while (monotonic_ms() < begun + 3) {
+        }
+        backend.reset(at, NGHTTP2_CANCEL);
+        EXPECT_EQ(client().wait(id).get("grpc-status"), "4");
+    }
     serve_client({.name = "r", .backends = {ProxyTest::backend({}, false)}});
     EXPECT_EQ(client().wait(client().request(call)).get("grpc-status"), "14");
 }
