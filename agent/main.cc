@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command: options, signals, and the order of start and stop. What it starts is in agent/control.
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -74,6 +75,13 @@ int status(const std::string& address, bool json)
     return 0;
 }
 
+std::string host_name()
+{
+    char name[256] = "";
+    gethostname(name, sizeof name - 1);
+    return name;
+}
+
 void add_run_options(CLI::App& command, control::Options& options, std::string& log_level)
 {
     static const std::map<std::string, control::L4Mode> kL4{{"auto", control::L4Mode::Auto},
@@ -82,7 +90,17 @@ void add_run_options(CLI::App& command, control::Options& options, std::string& 
                                                             {"proxy", control::L4Mode::Proxy}};
     static const std::map<std::string, proxy::IoKind> kIo{
         {"auto", proxy::IoKind::Auto}, {"io_uring", proxy::IoKind::IoUring}, {"epoll", proxy::IoKind::Epoll}};
-    command.add_option("--manifests", options.manifests, "Manifest files or folders, watched for changes")->required();
+    CLI::Option_group* source = command.add_option_group("source", "Where the objects come from: one of");
+    source->add_option("--manifests", options.manifests, "Manifest files or folders, watched for changes");
+    source->add_option("--kubeconfig", options.kubeconfig, "A cluster, by a kubeconfig file")->check(CLI::ExistingFile);
+    source->add_flag("--in-cluster", options.in_cluster, "The cluster of the pod that this runs in");
+    source->require_option(1);
+    command.add_option("--node", options.node, "This node's name in the cluster")
+        ->envname("NODE_NAME")
+        ->default_val(host_name());
+    command.add_option("--namespace", options.ns, "The agents' own namespace, where their Leases are")
+        ->envname("POD_NAMESPACE")
+        ->capture_default_str();
     command.add_option("--uplink", options.uplinks, "Links that clients come by (default: those with a default route)");
     command.add_option("--l4", options.l4, "Who forwards TCP and UDP: auto, xdp, tcx or proxy")
         ->transform(CLI::CheckedTransformer(kL4))

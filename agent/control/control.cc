@@ -8,6 +8,7 @@
 #include <array>
 #include <mutex>
 
+#include "agent/control/cluster.h"
 #include "agent/control/kernel_path.h"
 #include "agent/control/local_addresses.h"
 #include "agent/control/serving.h"
@@ -65,7 +66,9 @@ struct Control::State {
     explicit State(const Options& wanted) : options(wanted) {}
 
     Options options;
-    std::unique_ptr<source::FileSource> source;
+    std::unique_ptr<source::FileSource> files;  // or
+    std::unique_ptr<Cluster> cluster;
+    source::Source* source = nullptr;  // of the one that is there
     std::unique_ptr<loader::Network> network;
     std::unique_ptr<proxy::Proxy> proxy;
     std::unique_ptr<KernelPath> kernel;  // none with --l4 proxy
@@ -87,6 +90,7 @@ struct Control::State {
     std::unique_ptr<admin::Server> admin;  // last: its threads end before what they read
 
     Result<void> open();
+    Result<void> open_source();
     Result<void> open_kernel();
     Result<void> reconcile();
     Result<apply::Facts> facts();
@@ -124,12 +128,28 @@ Result<void> Control::State::open_kernel()
     return {};
 }
 
+Result<void> Control::State::open_source()
+{
+    if (options.manifests.empty()) {
+        auto joined = Cluster::make(options);
+        if (!joined)
+            return std::unexpected(joined.error());
+        cluster = *std::move(joined);
+        source = &cluster->source();
+        return {};
+    }
+    auto opened = source::FileSource::make(options.manifests);
+    if (!opened)
+        return std::unexpected(opened.error());
+    files = *std::move(opened);
+    source = files.get();
+    return {};
+}
+
 Result<void> Control::State::open()
 {
-    auto files = source::FileSource::make(options.manifests);
-    if (!files)
-        return std::unexpected(files.error());
-    source = *std::move(files);
+    if (auto opened = open_source(); !opened)
+        return opened;
     auto opened_network = loader::Network::make();
     if (!opened_network)
         return std::unexpected(opened_network.error());
@@ -217,6 +237,8 @@ void Control::State::log_changes(const std::vector<model::ObjectStatus>& after,
 
 Result<void> Control::State::reconcile()
 {
+    if (!source->is_complete())
+        return {};
     auto snapshot = source->load();
     const auto node = facts();
     if (!node)
@@ -248,6 +270,8 @@ Result<void> Control::State::reconcile()
     if (!applied || !*applied || !found.listeners.empty() || !found.addresses.empty())
         reconcile_alarm.within(kRetryMs);
     serving = std::move(found);
+    if (cluster)
+        cluster->publish(statuses);
     if (!ready) {
         ready = true;
         spdlog::info("ready: {} L4 listeners by {}, {} HTTP ports, proxy on {}", plan->l4.size(),

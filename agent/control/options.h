@@ -15,7 +15,12 @@ namespace sluice::control {
 enum class L4Mode { Auto, Xdp, Tcx, Proxy };
 
 struct Options {
+    // Where the objects come from: one of these three.
     std::vector<std::string> manifests;
+    std::string kubeconfig;
+    bool in_cluster = false;
+    std::string node;                  // this node's name in the cluster
+    std::string ns = "sluice-system";  // of our Leases
     std::vector<std::string> uplinks;  // empty: the links with a default route
     L4Mode l4 = L4Mode::Auto;
     proxy::Options proxy;

@@ -100,6 +100,8 @@ Snapshot Ledger::merge(const std::vector<FileContent>& files, std::vector<Proble
             Entry entry{object, file.path, 1};
             if (const auto last = entries_.find(object.key); last != entries_.end())
                 entry.generation = last->second.generation + (last->second.good.spec == object.spec ? 0 : 1);
+            if (file.generation != 0)
+                entry.generation = file.generation;
             next.emplace(object.key, std::move(entry));
         }
     }

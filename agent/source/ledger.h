@@ -16,6 +16,7 @@ namespace sluice::source {
 struct FileContent {
     std::string path;
     std::shared_ptr<const Decoded> decoded;
+    std::int64_t generation = 0;  // of its one object, where somebody else counts; 0: counted here
 };
 
 class Ledger {

@@ -29,7 +29,8 @@ confined=(
     '^openssl/' 'agent/proxy tests/harness tests/unit/proxy'
     '^boost/(asio|beast)' 'agent/admin'
     '^yaml-cpp/' 'agent/source'
-    '^nlohmann/' 'agent/admin tests/unit/admin'
+    '^nlohmann/' 'agent/admin agent/source/kube tests/unit/admin tests/unit/source'
+    '^curl/' 'agent/source/kube'
     '^CLI/' 'agent/main.cc'
     '^sluice\.skel\.h' 'loader'
 )

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/source/kube/kube_source.h"
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "agent/source/kube/referred.h"
+#include "agent/source/kube/reflector.h"
+#include "agent/source/ledger.h"
+#include "base/log.h"
+#include "base/unique_fd.h"
+
+namespace sluice::source {
+namespace {
+
+using model::kGatewayGroup;
+using model::ObjectKey;
+
+constexpr long kDebounceNs = 5'000'000;  // changes come in groups
+constexpr std::size_t kReferredMax = 500;
+
+const std::array<Resource, 12>& resources()
+{
+    static const std::array<Resource, 12> all{{
+        {"GatewayClass", kGatewayGroup, {"v1"}, "gatewayclasses", "", ""},
+        {"Gateway", kGatewayGroup, {"v1"}, "gateways", "", ""},
+        {"HTTPRoute", kGatewayGroup, {"v1"}, "httproutes", "", ""},
+        {"GRPCRoute", kGatewayGroup, {"v1"}, "grpcroutes", "", ""},
+        {"TLSRoute", kGatewayGroup, {"v1", "v1alpha3", "v1alpha2"}, "tlsroutes", "", ""},
+        {"TCPRoute", kGatewayGroup, {"v1", "v1alpha2"}, "tcproutes", "", ""},
+        {"UDPRoute", kGatewayGroup, {"v1", "v1alpha2"}, "udproutes", "", ""},
+        {"BackendTLSPolicy", kGatewayGroup, {"v1", "v1alpha3"}, "backendtlspolicies", "", ""},
+        {"ReferenceGrant", kGatewayGroup, {"v1", "v1beta1"}, "referencegrants", "", ""},
+        {"Namespace", "", {"v1"}, "namespaces", "", ""},
+        {"Service", "", {"v1"}, "services", "", ""},
+        {"EndpointSlice", "discovery.k8s.io", {"v1"}, "endpointslices", "", ""},
+    }};
+    return all;
+}
+
+bool has_status(const std::string& kind)
+{
+    return kind == "GatewayClass" || kind == "Gateway" || kind.ends_with("Route") || kind == "BackendTLSPolicy";
+}
+
+// Of an object nothing is kept that nobody reads: managedFields alone are often larger than the rest.
+nlohmann::json trimmed(const nlohmann::json& object, const Resource& resource)
+{
+    nlohmann::json kept = object;
+    kept["kind"] = resource.kind;
+    nlohmann::json metadata = nlohmann::json::object();
+    for (const char* key : {"name", "namespace", "labels", "annotations", "creationTimestamp"}) {
+        if (const auto found = object.at("metadata").find(key); found != object.at("metadata").end())
+            metadata[key] = *found;
+    }
+    if (const auto notes = metadata.find("annotations"); notes != metadata.end() && notes->is_object())
+        notes->erase("kubectl.kubernetes.io/last-applied-configuration");
+    kept["metadata"] = std::move(metadata);
+    kept.erase("status");
+    const auto status = object.find("status");
+    if (status != object.end() && status->is_object() && status->contains("addresses"))
+        kept["status"]["addresses"] = status->at("addresses");
+    return kept;
+}
+
+std::string text_of(const nlohmann::json& object, const char* key)
+{
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+}  // namespace
+
+struct KubeSource::State final : ReflectorUser {
+    explicit State(std::shared_ptr<const KubeConfig> config) : loop(config) {}
+
+    struct Held {
+        std::string text;  // as decoded
+        FileContent content;
+        std::string plural;
+        Record record;
+    };
+
+    ApiLoop loop;
+    UniqueFd change;  // a timer: it is due a moment after the first change
+    mutable std::mutex mutex;
+    std::map<ObjectKey, Held> objects;
+    std::map<std::string, std::string> problems;  // by what cannot be read
+    std::set<std::string> unlisted;               // resources that were not read yet
+    bool is_armed = false;
+    Ledger ledger;                                             // of load()
+    std::map<ObjectKey, std::unique_ptr<Reflector>> referred;  // of the loop's thread
+    bool is_referred_due = false;                              // of the loop's thread
+    std::vector<std::unique_ptr<Reflector>> reflectors;
+    std::jthread thread;  // last: it ends before what it uses
+
+    static std::string label(const Resource& resource)
+    {
+        return resource.name.empty() ? resource.plural : resource.plural + " " + resource.ns + "/" + resource.name;
+    }
+    static ObjectKey key_of(const Resource& resource, const nlohmann::json& object)
+    {
+        const nlohmann::json& metadata = object.at("metadata");
+        return {resource.kind, text_of(metadata, "namespace"), text_of(metadata, "name")};
+    }
+
+    void on_object(const Resource& resource, nlohmann::json object) override;
+    void on_deleted(const Resource& resource, const nlohmann::json& object) override;
+    void on_listed(const Resource& resource, const std::set<std::string>& seen) override;
+    void on_problem(const Resource& resource, const std::string& message, bool is_absent) override;
+    void changed(const std::string& kind);  // with the lock
+    void arm();                             // with the lock
+    void follow_references();
+};
+
+void KubeSource::State::on_object(const Resource& resource, nlohmann::json object)
+{
+    if (!object.is_object() || !object.contains("metadata") || !object.at("metadata").is_object())
+        return;
+    if (text_of(object, "apiVersion").empty())  // items of a list of a core kind have none
+        object["apiVersion"] = (resource.group.empty() ? "" : resource.group + "/") + resource.versions.front();
+    const nlohmann::json& metadata = object.at("metadata");
+    const ObjectKey key = key_of(resource, object);
+    std::string text = trimmed(object, resource).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const std::string status = object.contains("status") ? object.at("status").dump() : "";
+    const std::int64_t generation = metadata.value("generation", std::int64_t{1});
+
+    const std::lock_guard lock(mutex);
+    Held& held = objects[key];
+    const bool is_same = held.text == text && held.content.generation == generation;
+    const bool is_same_status = !has_status(resource.kind) || held.record.status == status;
+    if (has_status(resource.kind))
+        held.record = {text_of(object, "apiVersion"), resource.plural, text_of(metadata, "resourceVersion"),
+                       text_of(metadata, "uid"), status};
+    if (!is_same) {
+        held.plural = resource.plural;
+        held.content = {key.to_string(), std::make_shared<const Decoded>(decode(text, "the cluster")), generation};
+        held.text = std::move(text);
+    }
+    if (!is_same || !is_same_status)
+        changed(resource.kind);
+}
+
+void KubeSource::State::on_deleted(const Resource& resource, const nlohmann::json& object)
+{
+    if (!object.is_object() || !object.contains("metadata"))
+        return;
+    const std::lock_guard lock(mutex);
+    if (objects.erase(key_of(resource, object)) != 0)
+        changed(resource.kind);
+}
+
+void KubeSource::State::on_listed(const Resource& resource, const std::set<std::string>& seen)
+{
+    const std::lock_guard lock(mutex);
+    const auto is_gone = [&](const auto& entry) {
+        const ObjectKey& key = entry.first;
+        return key.kind == resource.kind &&
+               (resource.name.empty() || (key.ns == resource.ns && key.name == resource.name)) &&
+               !seen.contains(key.ns + "/" + key.name);
+    };
+    const bool is_first = unlisted.erase(label(resource)) != 0;
+    if (std::erase_if(objects, is_gone) != 0 || is_first)
+        changed(resource.kind);
+}
+
+void KubeSource::State::on_problem(const Resource& resource, const std::string& message, bool is_absent)
+{
+    if (is_absent)
+        on_listed(resource, {});
+    const std::lock_guard lock(mutex);
+    const bool is_news = message.empty() ? problems.erase(label(resource)) != 0
+                                         : std::exchange(problems[label(resource)], message) != message;
+    if (is_news)
+        arm();
+}
+
+void KubeSource::State::changed(const std::string& kind)
+{
+    arm();
+    if ((kind == "Gateway" || kind == "BackendTLSPolicy") && !std::exchange(is_referred_due, true))
+        loop.after(std::chrono::milliseconds(0), [this] { follow_references(); });
+}
+
+void KubeSource::State::arm()
+{
+    if (std::exchange(is_armed, true))
+        return;
+    const itimerspec soon{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kDebounceNs}};
+    ::timerfd_settime(change.get(), 0, &soon, nullptr);
+}
+
+// Begins to read the Secrets and ConfigMaps that are referred to now, and ends with the others.
+void KubeSource::State::follow_references()
+{
+    const std::lock_guard lock(mutex);
+    is_referred_due = false;
+    std::set<ObjectKey> wanted;
+    for (const auto& [key, held] : objects) {
+        if (held.content.decoded == nullptr || (key.kind != "Gateway" && key.kind != "BackendTLSPolicy"))
+            continue;
+        for (const DecodedObject& object : held.content.decoded->objects)
+            add_referred(object.object, wanted);
+    }
+    problems.erase("references");
+    if (wanted.size() > kReferredMax) {
+        problems["references"] = std::to_string(wanted.size()) + " Secrets and ConfigMaps are referred to; " +
+                                 std::to_string(kReferredMax) + " are read";
+        wanted.erase(std::next(wanted.begin(), kReferredMax), wanted.end());
+    }
+    std::erase_if(referred, [&](const auto& entry) {
+        if (wanted.contains(entry.first))
+            return false;
+        objects.erase(entry.first);
+        unlisted.erase((entry.first.kind == "Secret" ? "secrets " : "configmaps ") + entry.first.ns + "/" +
+                       entry.first.name);
+        return true;
+    });
+    for (const ObjectKey& key : wanted) {
+        if (referred.contains(key))
+            continue;
+        const Resource resource{key.kind, "",      {"v1"}, key.kind == "Secret" ? "secrets" : "configmaps",
+                                key.ns,   key.name};
+        unlisted.insert(label(resource));
+        auto reflector = std::make_unique<Reflector>(loop, resource, *this);
+        reflector->start();
+        referred.emplace(key, std::move(reflector));
+    }
+    arm();
+}
+
+Result<std::unique_ptr<KubeSource>> KubeSource::make(std::shared_ptr<const KubeConfig> config)
+{
+    auto state = std::make_unique<State>(std::move(config));
+    state->change.reset(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+    if (!state->change.valid())
+        return fail(errno, "timerfd_create", "cluster");
+    for (const Resource& resource : resources()) {
+        state->unlisted.insert(State::label(resource));
+        state->reflectors.push_back(std::make_unique<Reflector>(state->loop, resource, *state));
+        state->reflectors.back()->start();
+    }
+    state->thread = std::jthread([loop = &state->loop](const std::stop_token& stop) { loop->run(stop); });
+    return std::unique_ptr<KubeSource>(new KubeSource(std::move(state)));
+}
+
+KubeSource::KubeSource(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+KubeSource::~KubeSource()
+{
+    state_->thread.request_stop();
+    state_->thread.join();
+}
+
+int KubeSource::change_fd() const { return state_->change.get(); }
+
+bool KubeSource::drain_changes()
+{
+    std::uint64_t times = 0;
+    const bool was_due = ::read(state_->change.get(), &times, sizeof times) > 0;
+    const std::lock_guard lock(state_->mutex);
+    state_->is_armed = state_->is_armed && !was_due;
+    return was_due;
+}
+
+bool KubeSource::is_complete() const
+{
+    const std::lock_guard lock(state_->mutex);
+    return state_->unlisted.empty();
+}
+
+Snapshot KubeSource::load()
+{
+    std::vector<FileContent> contents;
+    std::vector<Problem> problems;
+    {
+        const std::lock_guard lock(state_->mutex);
+        contents.reserve(state_->objects.size());
+        for (const auto& [key, held] : state_->objects) {
+            if (held.content.decoded != nullptr)
+                contents.push_back(held.content);
+        }
+        for (const auto& [what, message] : state_->problems)
+            problems.push_back({false, what, 0, "", "", "", message});
+    }
+    return state_->ledger.merge(contents, std::move(problems));
+}
+
+std::optional<Record> KubeSource::record(const model::ObjectKey& key) const
+{
+    const std::lock_guard lock(state_->mutex);
+    const auto found = state_->objects.find(key);
+    if (found == state_->objects.end() || found->second.record.uid.empty())
+        return std::nullopt;
+    return found->second.record;
+}
+
+void KubeSource::note_written(const model::ObjectKey& key, const std::string& resource_version, std::string status)
+{
+    const std::lock_guard lock(state_->mutex);
+    const auto found = state_->objects.find(key);
+    if (found == state_->objects.end())
+        return;
+    found->second.record.resource_version = resource_version;
+    found->second.record.status = std::move(status);
+}
+
+}  // namespace sluice::source

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects of a cluster: one list and watch a kind, Secrets and ConfigMaps only as far as Gateways and policies refer to
+// them. What the API server does not answer leaves what was known in place. A thread of its own talks to the server;
+// the methods are for any thread, load() for one at a time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/source/kube/kube_config.h"
+#include "agent/source/source.h"
+
+namespace sluice::source {
+
+// What who writes an object's status must know of it.
+struct Record {
+    std::string api_version;
+    std::string plural;
+    std::string resource_version;
+    std::string uid;
+    std::string status;  // JSON; empty when there is none
+};
+
+class KubeSource final : public Source {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<KubeSource>> make(std::shared_ptr<const KubeConfig> config);
+    ~KubeSource() override;
+
+    [[nodiscard]] int change_fd() const override;
+    [[nodiscard]] bool drain_changes() override;
+    [[nodiscard]] bool is_complete() const override;
+    // Refused objects are replaced by their last good version. meta.generation is the API server's.
+    [[nodiscard]] Snapshot load() override;
+
+    // Of the kinds whose status we write; none: there is no such object.
+    [[nodiscard]] std::optional<Record> record(const model::ObjectKey& key) const;
+    // We wrote this status and the server answered so: what a watch says of it is no news.
+    void note_written(const model::ObjectKey& key, const std::string& resource_version, std::string status);
+
+private:
+    struct State;
+    explicit KubeSource(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::source

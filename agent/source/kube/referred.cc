@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/source/kube/referred.h"
+
+namespace sluice::source {
+namespace {
+
+void add(const model::ObjectReference& reference, const std::string& from_ns, std::set<model::ObjectKey>& keys)
+{
+    if (reference.group.empty() && (reference.kind == "Secret" || reference.kind == "ConfigMap") &&
+        !reference.name.empty())
+        keys.insert({reference.kind, reference.ns.value_or(from_ns), reference.name});
+}
+
+void add_all(const std::vector<model::ObjectReference>& references, const std::string& from_ns,
+             std::set<model::ObjectKey>& keys)
+{
+    for (const model::ObjectReference& reference : references)
+        add(reference, from_ns, keys);
+}
+
+}  // namespace
+
+void add_referred(const AnyObject& object, std::set<model::ObjectKey>& keys)
+{
+    if (const auto* policy = std::get_if<model::BackendTlsPolicy>(&object))
+        return add_all(policy->ca_refs, policy->meta.ns, keys);
+    const auto* gateway = std::get_if<model::Gateway>(&object);
+    if (gateway == nullptr)
+        return;
+    const std::string& ns = gateway->meta.ns;
+    for (const model::Listener& listener : gateway->listeners) {
+        if (listener.tls)
+            add_all(listener.tls->certificate_refs, ns, keys);
+    }
+    if (gateway->tls.client_validation)
+        add_all(gateway->tls.client_validation->ca_refs, ns, keys);
+    for (const auto& [port, validation] : gateway->tls.client_validation_of_port) {
+        if (validation)
+            add_all(validation->ca_refs, ns, keys);
+    }
+    if (gateway->tls.backend_certificate_ref)
+        add(*gateway->tls.backend_certificate_ref, ns, keys);
+}
+
+}  // namespace sluice::source

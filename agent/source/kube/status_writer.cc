@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/source/kube/status_writer.h"
+
+#include <algorithm>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "agent/source/kube/status_merge.h"
+#include "agent/source/text.h"
+#include "base/log.h"
+
+namespace sluice::source {
+namespace {
+
+constexpr std::size_t kThreads = 4;                      // writes under way at once
+constexpr int kConflictsMax = 5;                         // of one write, before the others have their turn
+constexpr auto kPause = std::chrono::milliseconds(500);  // after a write that failed
+
+std::string now_text()
+{
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    char text[32];
+    return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+std::string path_of(const model::ObjectKey& key, const Record& record)
+{
+    std::string path = "/apis/" + record.api_version;
+    if (!key.ns.empty())
+        path += "/namespaces/" + key.ns;
+    return path + "/" + record.plural + "/" + key.name;
+}
+
+// What the server answered with, as the source would hold it.
+std::optional<Record> record_of(const std::string& body, Record known)
+{
+    const auto object = nlohmann::json::parse(body, nullptr, false);
+    if (!object.is_object() || !object.contains("metadata") || !object.at("metadata").is_object())
+        return std::nullopt;
+    known.resource_version = object.at("metadata").value("resourceVersion", "");
+    known.uid = object.at("metadata").value("uid", "");
+    known.status = object.contains("status") ? object.at("status").dump() : "";
+    return known;
+}
+
+}  // namespace
+
+StatusWriter::StatusWriter(std::shared_ptr<const KubeConfig> config, KubeSource& source, std::string controller_name)
+    : config_(std::move(config)), source_(&source), controller_name_(std::move(controller_name))
+{
+    for (std::size_t i = 0; i < kThreads; ++i)
+        threads_.emplace_back([this](const std::stop_token& stop) { run(stop); });
+}
+
+StatusWriter::~StatusWriter()
+{
+    for (std::jthread& thread : threads_)
+        thread.request_stop();
+    threads_.clear();
+}
+
+void StatusWriter::want(const std::vector<model::ObjectStatus>& statuses)
+{
+    const std::lock_guard lock(mutex_);
+    wanted_.clear();
+    for (const model::ObjectStatus& status : statuses) {
+        wanted_[status.key] = status;
+        if (is_due_.insert(status.key).second)
+            due_.push_back(status.key);
+    }
+    due_changed_.notify_all();
+}
+
+void StatusWriter::set_leading(bool leading)
+{
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(leading_, leading) || !leading)
+        return;
+    for (const auto& [key, status] : wanted_) {
+        if (is_due_.insert(key).second)
+            due_.push_back(key);
+    }
+    due_changed_.notify_all();
+}
+
+void StatusWriter::run(const std::stop_token& stop)
+{
+    ApiClient client(config_);
+    while (!stop.stop_requested()) {
+        model::ObjectStatus wanted;
+        {
+            std::unique_lock lock(mutex_);
+            if (!due_changed_.wait(lock, stop, [this] { return leading_ && !due_.empty(); }))
+                return;
+            const model::ObjectKey key = std::move(due_.front());
+            due_.pop_front();
+            is_due_.erase(key);
+            const auto found = wanted_.find(key);
+            if (found == wanted_.end())
+                continue;
+            wanted = found->second;
+        }
+        if (write(client, wanted, stop))
+            continue;
+        std::unique_lock lock(mutex_);
+        if (is_due_.insert(wanted.key).second)
+            due_.push_back(wanted.key);
+        due_changed_.wait_for(lock, stop, kPause, [] { return false; });
+    }
+}
+
+bool StatusWriter::write(ApiClient& client, const model::ObjectStatus& wanted, const std::stop_token& stop)
+{
+    auto record = source_->record(wanted.key);
+    return !record || put(client, wanted, *std::move(record), stop);
+}
+
+bool StatusWriter::put(ApiClient& client, const model::ObjectStatus& wanted, Record record, const std::stop_token& stop)
+{
+    for (int conflicts = 0; conflicts < kConflictsMax; ++conflicts) {
+        const auto current = nlohmann::json::parse(record.status, nullptr, false);
+        const auto merged = merged_status(current.is_object() ? current : nlohmann::json::object(), wanted,
+                                          controller_name_, now_text());
+        if (!merged)
+            return true;
+        const nlohmann::json object{{"apiVersion", record.api_version},
+                                    {"kind", wanted.key.kind},
+                                    {"metadata",
+                                     {{"name", wanted.key.name},
+                                      {"namespace", wanted.key.ns},
+                                      {"resourceVersion", record.resource_version},
+                                      {"uid", record.uid}}},
+                                    {"status", *merged}};
+        const std::string path = path_of(wanted.key, record);
+        auto answer = client.call({.method = "PUT", .path = path + "/status", .body = object.dump()}, stop);
+        if (answer && answer->status == 409)  // somebody wrote since: look at it as it is now
+            answer = client.call({.path = path}, stop);
+        else if (answer && answer->status == 200) {
+            if (auto written = record_of(answer->body, record))
+                source_->note_written(wanted.key, written->resource_version, std::move(written->status));
+            return true;
+        }
+        if (answer && answer->status == 404)
+            return true;  // it is gone
+        auto newer = answer && answer->status == 200 ? record_of(answer->body, record) : std::nullopt;
+        if (!newer) {
+            if (!stop.stop_requested())
+                spdlog::warn("the status of {} is not written: {}", wanted.key.to_string(),
+                             answer ? "the API server answers " + std::to_string(answer->status) + " " +
+                                          printable(answer->body)
+                                    : to_string(answer.error()));
+            return false;
+        }
+        if (newer->uid != record.uid)
+            return true;  // another object of that name: the source will tell
+        record = *std::move(newer);
+    }
+    return false;
+}
+
+}  // namespace sluice::source

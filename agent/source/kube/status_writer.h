@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes statuses to the API server: what is there is read, our own part replaced, and written with the version that
+// was read, so that nobody's words are lost. What is as it should be is not written. Threads of its own.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/model/status.h"
+#include "agent/source/kube/api_client.h"
+#include "agent/source/kube/kube_source.h"
+
+namespace sluice::source {
+
+class StatusWriter {
+public:
+    StatusWriter(std::shared_ptr<const KubeConfig> config, KubeSource& source, std::string controller_name);
+    ~StatusWriter();  // what is not written yet stays so
+    StatusWriter(const StatusWriter&) = delete;
+    StatusWriter& operator=(const StatusWriter&) = delete;
+
+    // The statuses that all objects should have; the newest call counts. Any thread.
+    void want(const std::vector<model::ObjectStatus>& statuses);
+    // Only who leads writes; what was wanted meanwhile is looked through when this begins.
+    void set_leading(bool leading);
+
+private:
+    void run(const std::stop_token& stop);
+    // False: to be tried again.
+    [[nodiscard]] bool write(ApiClient& client, const model::ObjectStatus& wanted, const std::stop_token& stop);
+    [[nodiscard]] bool put(ApiClient& client, const model::ObjectStatus& wanted, Record record,
+                           const std::stop_token& stop);
+
+    std::shared_ptr<const KubeConfig> config_;
+    KubeSource* source_;
+    std::string controller_name_;
+    std::mutex mutex_;
+    std::condition_variable_any due_changed_;
+    std::map<model::ObjectKey, model::ObjectStatus> wanted_;
+    std::deque<model::ObjectKey> due_;  // each once
+    std::set<model::ObjectKey> is_due_;
+    bool leading_ = false;
+    std::vector<std::jthread> threads_;
+};
+
+}  // namespace sluice::source
