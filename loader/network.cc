@@ -100,7 +100,7 @@ struct Network::State {
     std::uint32_t route_sequence = 0;
     unsigned loopback = 0;
 
-    Result<LocalAddress> local_address(const IpAddress& address)
+    Result<LocalAddress> local_address(const IpAddress& address, std::optional<unsigned> lifetime_s = std::nullopt)
     {
         LocalAddress object(rtnl_addr_alloc());
         const Address local = to_nl(address);
@@ -112,7 +112,22 @@ struct Network::State {
         rtnl_addr_set_prefixlen(object.get(), address.is_v4() ? 32 : 128);
         if (!address.is_v4())
             rtnl_addr_set_flags(object.get(), IFA_F_NODAD);  // usable at once
+        if (lifetime_s) {
+            rtnl_addr_set_valid_lifetime(object.get(), *lifetime_s);
+            rtnl_addr_set_preferred_lifetime(object.get(), *lifetime_s);
+        }
         return object;
+    }
+
+    // Whether a notification is about an address of lo.
+    [[nodiscard]] bool is_loopback_address(const nlmsghdr& message) const
+    {
+        if ((message.nlmsg_type != RTM_NEWADDR && message.nlmsg_type != RTM_DELADDR) ||
+            message.nlmsg_len < NLMSG_LENGTH(sizeof(ifaddrmsg)))
+            return false;
+        ifaddrmsg address{};
+        std::memcpy(&address, reinterpret_cast<const char*>(&message) + NLMSG_HDRLEN, sizeof address);
+        return address.ifa_index == loopback;
     }
 
     Result<void> bring_loopback_up()
@@ -276,11 +291,11 @@ Result<std::vector<unsigned>> Network::default_uplinks()
     return uplinks;
 }
 
-Result<Network::Added> Network::add_local_address(const IpAddress& address)
+Result<Network::Added> Network::add_local_address(const IpAddress& address, std::optional<unsigned> lifetime_s)
 {
     if (auto up = state_->bring_loopback_up(); !up)
         return std::unexpected(up.error());
-    auto object = state_->local_address(address);
+    auto object = state_->local_address(address, lifetime_s);
     if (!object)
         return std::unexpected(object.error());
     const int error = rtnl_addr_add(state_->request.get(), object->get(), NLM_F_EXCL);
@@ -289,6 +304,16 @@ Result<Network::Added> Network::add_local_address(const IpAddress& address)
     if (error != 0)
         return nl_fail(error, "add address to lo", address.to_string());
     return Added{true};
+}
+
+Result<void> Network::extend_local_address(const IpAddress& address, std::optional<unsigned> lifetime_s)
+{
+    auto object = state_->local_address(address, lifetime_s);
+    if (!object)
+        return std::unexpected(object.error());
+    if (const int error = rtnl_addr_add(state_->request.get(), object->get(), NLM_F_REPLACE); error != 0)
+        return nl_fail(error, "extend address on lo", address.to_string());
+    return {};
 }
 
 Result<void> Network::remove_local_address(const IpAddress& address)
@@ -307,14 +332,19 @@ int Network::change_fd() const { return nl_socket_get_fd(state_->events.get()); 
 bool Network::drain_changes()
 {
     bool changed = false;
-    char buffer[8192];
+    alignas(nlmsghdr) char buffer[8192];
     for (;;) {
         const ssize_t count = ::recv(change_fd(), buffer, sizeof buffer, MSG_DONTWAIT);
-        if (count > 0 || (count < 0 && (errno == ENOBUFS || errno == EINTR))) {
+        if (count < 0 && (errno == ENOBUFS || errno == EINTR)) {
             changed = true;  // ENOBUFS: some were lost, which is a change too
             continue;
         }
-        return changed;
+        if (count <= 0)
+            return changed;
+        auto left = static_cast<unsigned>(count);
+        for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer); NLMSG_OK(message, left);
+             message = NLMSG_NEXT(message, left))
+            changed = changed || !state_->is_loopback_address(*message);
     }
 }
 

@@ -45,10 +45,14 @@ public:
     struct Added {
         bool added;
     };
-    [[nodiscard]] Result<Added> add_local_address(const IpAddress& address);
+    [[nodiscard]] Result<Added> add_local_address(const IpAddress& address,
+                                                  std::optional<unsigned> lifetime_s = std::nullopt);
+    // From now on: the kernel removes the address after `lifetime_s` seconds, or never. Adds it where it is gone.
+    [[nodiscard]] Result<void> extend_local_address(const IpAddress& address, std::optional<unsigned> lifetime_s);
     [[nodiscard]] Result<void> remove_local_address(const IpAddress& address);  // absent is no error
 
     // Readable (epoll) when links, addresses or routes changed; `drain_changes` empties it and tells if anything did.
+    // The addresses of lo are what callers put there, not news to them.
     [[nodiscard]] int change_fd() const;
     [[nodiscard]] bool drain_changes();
 

@@ -4,17 +4,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/mix.h"
+
 namespace sluice::apply {
 namespace {
-
-// The finalizer of splitmix64: fixed for ever, since nodes must agree on it.
-std::uint64_t mix(std::uint64_t value)
-{
-    value += 0x9e3779b97f4a7c15U;
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9U;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111ebU;
-    return value ^ (value >> 31);
-}
 
 // How many slots each member gets: its quota rounded down, and the rest to the largest remainders.
 std::vector<std::uint32_t> slot_counts(const std::vector<RingMember>& members, std::uint64_t total)

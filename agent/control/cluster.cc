@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/control/cluster.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
 namespace sluice::control {
 
 Result<std::unique_ptr<Cluster>> Cluster::make(const Options& options)
@@ -13,12 +18,32 @@ Result<std::unique_ptr<Cluster>> Cluster::make(const Options& options)
     if (!opened)
         return std::unexpected(opened.error());
     std::unique_ptr<Cluster> cluster(new Cluster());
+    cluster->node_ = options.node;
+    cluster->change_.reset(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (!cluster->change_.valid())
+        return fail(errno, "eventfd", "cluster");
     cluster->source_ = *std::move(opened);
     cluster->writer_ = std::make_unique<source::StatusWriter>(shared, *cluster->source_, options.controller_name);
     cluster->leadership_ = std::make_unique<source::Leadership>(
         shared, source::LeaseOptions{.ns = options.ns, .name = "sluice-status", .holder = options.node},
-        [writer = cluster->writer_.get()](bool leading) { writer->set_leading(leading); });
+        [self = cluster.get()](bool leading) {
+            self->leading_ = leading;
+            self->writer_->set_leading(leading);
+            self->poke();
+        });
     return cluster;
+}
+
+void Cluster::poke() const
+{
+    constexpr std::uint64_t kOnce = 1;
+    [[maybe_unused]] const ssize_t count = ::write(change_.get(), &kOnce, sizeof kOnce);
+}
+
+bool Cluster::drain_changes()
+{
+    std::uint64_t times = 0;
+    return ::read(change_.get(), &times, sizeof times) > 0;
 }
 
 }  // namespace sluice::control

@@ -3,7 +3,9 @@
 // there. Used by the control thread; what takes time happens on threads of its own.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "agent/control/options.h"
@@ -23,8 +25,21 @@ public:
     // Has these statuses written, soon. The newest call counts.
     void publish(const std::vector<model::ObjectStatus>& statuses) { writer_->want(statuses); }
 
+    [[nodiscard]] int change_fd() const { return change_.get(); }  // readable when what follows may have changed
+    [[nodiscard]] bool drain_changes();
+    [[nodiscard]] bool is_leading() const { return leading_; }  // this node writes, and gives addresses
+    [[nodiscard]] std::vector<std::string> members() const
+    {
+        return {node_};
+    }  // the nodes that serve, this one included
+
 private:
     Cluster() = default;
+    void poke() const;
+
+    std::string node_;
+    UniqueFd change_;
+    std::atomic<bool> leading_ = false;
     // Each uses those above it.
     std::unique_ptr<source::KubeSource> source_;
     std::unique_ptr<source::StatusWriter> writer_;

@@ -12,7 +12,9 @@
 #include "agent/control/kernel_path.h"
 #include "agent/control/local_addresses.h"
 #include "agent/control/serving.h"
+#include "agent/plan/resting.h"
 #include "agent/source/files.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 
@@ -74,8 +76,11 @@ struct Control::State {
     std::unique_ptr<KernelPath> kernel;  // none with --l4 proxy
     std::string l4_reason;
     std::unique_ptr<LocalAddresses> addresses;
+    std::unique_ptr<loader::Announcer> announcer;  // in a cluster
+    plan::RestingAddresses resting;
     Alarm reconcile_alarm;
     Alarm collect_alarm;
+    Alarm extend_alarm;
 
     // Guards what follows and the kernel path's attachments: reports are made by the admin threads.
     mutable std::mutex mutex;
@@ -94,6 +99,9 @@ struct Control::State {
     Result<void> open_kernel();
     Result<void> reconcile();
     Result<apply::Facts> facts();
+    plan::NodeFacts plan_facts(const apply::Facts& node);
+    void tell_neighbours(const apply::Facts& node);
+    void extend_addresses();
     Result<bool> apply_kernel(const plan::Plan& wanted, const apply::Facts& facts,
                               std::vector<apply::L4ListenerState>& states);
     void publish(plan::PlanPtr wanted, const std::vector<apply::L4ListenerState>& states, ServingProblems& found);
@@ -136,6 +144,10 @@ Result<void> Control::State::open_source()
             return std::unexpected(joined.error());
         cluster = *std::move(joined);
         source = &cluster->source();
+        auto opened = loader::Announcer::make();
+        if (!opened)
+            return std::unexpected(opened.error());
+        announcer = *std::move(opened);
         return {};
     }
     auto opened = source::FileSource::make(options.manifests);
@@ -243,14 +255,13 @@ Result<void> Control::State::reconcile()
     const auto node = facts();
     if (!node)
         return std::unexpected(node.error());
-    auto wanted = std::make_shared<const plan::Plan>(plan::make_plan(
-        snapshot.objects, {.name = "", .controller_name = options.controller_name, .addresses = node->node_addresses}));
+    auto wanted = std::make_shared<const plan::Plan>(plan::make_plan(snapshot.objects, plan_facts(*node)));
 
     const std::lock_guard lock(mutex);
     ServingProblems found;
     std::vector<IpAddress> missing = wanted->addresses;
     std::erase_if(missing, [&](const IpAddress& a) { return std::ranges::binary_search(node->node_addresses, a); });
-    found.addresses = addresses->add(missing);
+    found.addresses = addresses->add(missing, owned_addresses(*wanted));
     std::vector<apply::L4ListenerState> states;
     const auto applied = apply_kernel(*wanted, *node, states);
     publish(wanted, states, found);
@@ -270,8 +281,10 @@ Result<void> Control::State::reconcile()
     if (!applied || !*applied || !found.listeners.empty() || !found.addresses.empty())
         reconcile_alarm.within(kRetryMs);
     serving = std::move(found);
-    if (cluster)
+    if (cluster) {
+        tell_neighbours(*node);
         cluster->publish(statuses);
+    }
     if (!ready) {
         ready = true;
         spdlog::info("ready: {} L4 listeners by {}, {} HTTP ports, proxy on {}", plan->l4.size(),
@@ -279,6 +292,40 @@ Result<void> Control::State::reconcile()
                      proxy->io() == proxy::IoKind::IoUring ? "io_uring" : "epoll");
     }
     return {};
+}
+
+plan::NodeFacts Control::State::plan_facts(const apply::Facts& node)
+{
+    plan::NodeFacts result{
+        .name = options.node, .controller_name = options.controller_name, .addresses = node.node_addresses};
+    if (!cluster)
+        return result;
+    result.cluster = true;
+    result.is_leader = cluster->is_leading();
+    result.members = cluster->members();
+    result.assigned = plan->pool_addresses;
+    result.resting = resting.at(monotonic_ms());
+    return result;
+}
+
+// Of the addresses that came with the plan that is in place now.
+void Control::State::tell_neighbours(const apply::Facts& node)
+{
+    const std::uint64_t now = monotonic_ms();
+    resting.observe(*plan, now);
+    if (const auto free_at = resting.next_end_ms())
+        reconcile_alarm.within(*free_at > now ? *free_at - now : 1);
+    if (const auto links = network->links())
+        announce(*announcer, addresses->take_added(), *plan, *links, node.uplinks);
+    if (addresses->has_owned())
+        extend_alarm.within(kExtendEveryMs);
+}
+
+void Control::State::extend_addresses()
+{
+    addresses->extend_owned();
+    if (addresses->has_owned())
+        extend_alarm.within(kExtendEveryMs);
 }
 
 void Control::State::collect()
@@ -429,8 +476,17 @@ Result<void> Control::run(int stop_fd)
 {
     State& state = *state_;
     const UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
-    for (const int fd : {stop_fd, state.source->change_fd(), state.network->change_fd(), state.reconcile_alarm.fd(),
-                         state.collect_alarm.fd()}) {
+    std::vector<int> fds{stop_fd,
+                         state.source->change_fd(),
+                         state.network->change_fd(),
+                         state.reconcile_alarm.fd(),
+                         state.collect_alarm.fd(),
+                         state.extend_alarm.fd()};
+    if (state.cluster) {
+        fds.push_back(state.cluster->change_fd());
+        fds.push_back(state.announcer->due_fd());
+    }
+    for (const int fd : fds) {
         epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
         if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0)
             return fail(errno, "epoll_ctl", "control loop");
@@ -453,6 +509,16 @@ Result<void> Control::run(int stop_fd)
                 state.reconcile_alarm.within(kDebounceMs);
             if (fd == state.network->change_fd() && state.network->drain_changes())
                 state.reconcile_alarm.within(kDebounceMs);
+            if (state.cluster && fd == state.cluster->change_fd() && state.cluster->drain_changes())
+                state.reconcile_alarm.within(kDebounceMs);
+            if (state.cluster && fd == state.announcer->due_fd()) {
+                if (auto sent = state.announcer->send_due(); !sent)
+                    spdlog::warn("{}", to_string(sent.error()));
+            }
+            if (fd == state.extend_alarm.fd()) {
+                state.extend_alarm.drain();
+                state.extend_addresses();
+            }
             if (fd == state.collect_alarm.fd()) {
                 state.collect_alarm.drain();
                 state.collect();

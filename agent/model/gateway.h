@@ -9,14 +9,22 @@
 #include <vector>
 
 #include "agent/model/meta.h"
+#include "base/ip_address.h"
 
 namespace sluice::model {
+
+struct ParametersReference {
+    std::string group;
+    std::string kind;
+    std::string name;
+    std::optional<std::string> ns;
+};
 
 struct GatewayClass {
     static constexpr const char* kKind = "GatewayClass";
     ObjectMeta meta;
     std::string controller_name;
-    bool has_parameters_ref = false;
+    std::optional<ParametersReference> parameters_ref;
 };
 
 struct RouteGroupKind {
@@ -74,7 +82,11 @@ struct Gateway {
     std::vector<Listener> listeners;
     std::vector<GatewayAddress> addresses;
     GatewayTls tls;
-    bool has_parameters_ref = false;  // spec.infrastructure.parametersRef
+    bool has_parameters_ref = false;    // spec.infrastructure.parametersRef
+    Labels infrastructure_labels;       // spec.infrastructure: for what is made on behalf of the Gateway
+    Labels infrastructure_annotations;  // the same
+    // The addresses of status.addresses as they were last written. Means something only when read from a cluster.
+    std::vector<IpAddress> status_addresses;
 };
 
 }  // namespace sluice::model

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "agent/model/config.h"
 #include "agent/model/core.h"
 #include "agent/model/gateway.h"
 #include "agent/model/policy.h"
@@ -27,6 +28,8 @@ struct Objects {
     std::vector<EndpointSlice> endpoint_slices;
     std::vector<Secret> secrets;
     std::vector<ConfigMap> config_maps;
+    std::vector<NodeGatewayConfig> node_gateway_configs;
+    std::vector<Node> nodes;
 };
 
 }  // namespace sluice::model

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 
+#include "agent/plan/addresses.h"
 #include "agent/plan/attachment.h"
 #include "agent/plan/classes.h"
 #include "agent/plan/conflicts.h"
 #include "agent/plan/http.h"
+#include "agent/plan/infrastructure.h"
 #include "agent/plan/l4.h"
 #include "agent/plan/policies.h"
 #include "agent/plan/status.h"
@@ -61,18 +63,6 @@ std::vector<RouteState> find_routes(const model::Objects& objects, const Attache
     return routes;
 }
 
-std::vector<IpAddress> all_addresses(const std::vector<GatewayState>& gateways)
-{
-    std::vector<IpAddress> addresses;
-    for (const GatewayState& gateway : gateways)
-        if (gateway.serves())
-            addresses.insert(addresses.end(), gateway.addresses.begin(), gateway.addresses.end());
-    std::ranges::sort(addresses);
-    const auto repeated = std::ranges::unique(addresses);
-    addresses.erase(repeated.begin(), repeated.end());
-    return addresses;
-}
-
 void build_rules(RouteState& route, References& references, RegexErrors& regex_errors)
 {
     if (route.http != nullptr) {
@@ -104,7 +94,7 @@ Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
 
     Attacher attacher(gateways, objects);
     Policies policies(objects, certificates);
-    References references(objects, grants, policies);
+    References references(objects, facts, grants, policies);
     RegexErrors regex_errors;
     std::vector<RouteState> routes = find_routes(objects, attacher);
     for (RouteState& route : routes) {
@@ -116,7 +106,10 @@ Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
                     policies.add_gateway(*service, parent.ref);
     }
 
-    plan.addresses = all_addresses(gateways);
+    plan.pool_addresses = pool_addresses(gateways, objects, facts);
+    plan.addresses = local_addresses(gateways, plan.pool_addresses, facts);
+    if (facts.cluster)
+        plan.infrastructure = infrastructure_services(gateways);
     plan.l4 = build_l4_listeners(gateways);
     plan.http = build_http_ports(gateways);
     plan.tls = build_tls_ports(gateways);

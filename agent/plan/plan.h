@@ -17,11 +17,30 @@
 
 namespace sluice::plan {
 
+// An address out of a pool. Of one Gateway at a time.
+struct PoolAddress {
+    IpAddress address;
+    std::string gateway;  // "namespace/name"
+    // The one node that is to have it; empty where no node may. With Announcement::None every member has it.
+    std::string owner;
+    model::Announcement announcement = model::Announcement::L2;
+    std::vector<std::string> interfaces;  // links to announce it on; none: the uplinks
+    bool operator==(const PoolAddress&) const = default;
+};
+
 struct NodeFacts {
     std::string name;
     std::string controller_name = "sluice.dev/node-gateway";
     // Addresses of the node's links, loopback and link-local left out. Endpoints there are legal for files.
-    std::vector<IpAddress> addresses;
+    std::vector<IpAddress> addresses = {};
+    // The objects come from a cluster: other nodes serve them too, and who writes an EndpointSlice is not who runs the
+    // node. What follows means something only then.
+    bool cluster = false;
+    bool is_leader = false;                 // of the members, the one that writes status and gives addresses
+    std::vector<std::string> members = {};  // names of the nodes that are ready to serve, this one included
+    // The last plan's pool_addresses: the status may not say yet what it gave, and the next one is to give the same.
+    std::vector<PoolAddress> assigned = {};
+    std::vector<IpAddress> resting = {};  // given up a moment ago; sorted (resting.h)
 };
 
 enum class Protocol { Tcp, Udp };
@@ -171,11 +190,31 @@ struct TlsPort {
     bool operator==(const TlsPort&) const = default;
 };
 
+// A Service without selector or address of its own that stands for a Gateway in its namespace, so that tools find what
+// serves it, with the labels and annotations that the Gateway asks for (GEP-1762, GEP-1867).
+struct InfrastructureService {
+    struct Port {
+        std::string name;
+        std::string protocol;  // TCP or UDP
+        std::uint16_t port = 0;
+        bool operator==(const Port&) const = default;
+    };
+    std::string ns;
+    std::string name;
+    std::string gateway;  // the name of its Gateway, which owns it
+    model::Labels labels;
+    model::Labels annotations;
+    std::vector<Port> ports;
+    bool operator==(const InfrastructureService&) const = default;
+};
+
 // Ports of one Gateway, or of several that share an address, are free of conflicts here: what clashed is left out.
 // Programmed says what the planner knows: that the listener or Gateway is part of the plan, not yet that it is applied.
 struct Plan {
-    std::vector<IpAddress> addresses;           // of all our Gateways' spec.addresses, sorted: made local on lo
-    std::vector<L4Listener> l4;                 // by name
+    std::vector<IpAddress> addresses;                   // that this node makes local on lo; sorted
+    std::vector<PoolAddress> pool_addresses;            // by address; with those of the other nodes
+    std::vector<InfrastructureService> infrastructure;  // by namespace and name; only in a cluster
+    std::vector<L4Listener> l4;                         // by name
     std::vector<HttpPort> http;                 // by port, then addresses; listeners by name, hosts most specific first
     std::vector<TlsPort> tls;                   // by port, then addresses
     std::vector<model::ObjectStatus> statuses;  // by key; of our classes, their Gateways and the routes that name these

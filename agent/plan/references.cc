@@ -13,27 +13,18 @@ constexpr const char* kWebSocketOverTlsProtocol = "kubernetes.io/wss";
 
 bool is_servable(const IpAddress& address) { return !address.is_any() && !address.is_multicast(); }
 
-// The addresses of one slice's endpoints that `use` picks, on the port of this name and protocol.
-template <class Use>
-void collect(const model::EndpointSlice& slice, const model::ServicePort& port, Use use,
-             std::vector<SocketAddress>& out)
-{
-    for (const model::EndpointPort& target : slice.ports) {
-        if (target.name != port.name || target.protocol != port.protocol || target.port == 0)
-            continue;
-        for (const model::Endpoint& endpoint : slice.endpoints)
-            if (use(endpoint))
-                for (const IpAddress& address : endpoint.addresses)
-                    if (is_servable(address))
-                        out.push_back({address, target.port});
-    }
-}
-
 }  // namespace
 
-References::References(const model::Objects& objects, const Grants& grants, const Policies& policies)
-    : grants_(grants), policies_(policies)
+References::References(const model::Objects& objects, const NodeFacts& facts, const Grants& grants,
+                       const Policies& policies)
+    : grants_(grants), policies_(policies), from_cluster_(facts.cluster)
 {
+    if (facts.cluster) {
+        node_addresses_ = facts.addresses;
+        for (const model::Node& node : objects.nodes)
+            node_addresses_.insert(node_addresses_.end(), node.addresses.begin(), node.addresses.end());
+        std::ranges::sort(node_addresses_);
+    }
     for (const model::Service& service : objects.services)
         services_.emplace(NameView{service.meta.ns, service.meta.name}, &service);
     for (const model::EndpointSlice& slice : objects.endpoint_slices)
@@ -83,22 +74,51 @@ Verdict References::check(const RouteState& route, const model::BackendRef& ref,
     return {};
 }
 
+// Who may write an EndpointSlice is not who may reach what listens on the nodes, or what their own loopback and link
+// offer (CVE-2021-25740, the metadata service). From files both are the same person.
+bool References::is_refused(const IpAddress& address) const
+{
+    return from_cluster_ &&
+           (address.is_loopback() || address.is_link_local() || std::ranges::binary_search(node_addresses_, address));
+}
+
+// The addresses of one slice's endpoints that `use` picks, on the port of this name and protocol.
+template <class Use>
+void References::collect(const model::EndpointSlice& slice, const model::ServicePort& port, Use use,
+                         Endpoints& out) const
+{
+    for (const model::EndpointPort& target : slice.ports) {
+        if (target.name != port.name || target.protocol != port.protocol || target.port == 0)
+            continue;
+        for (const model::Endpoint& endpoint : slice.endpoints) {
+            if (!use(endpoint))
+                continue;
+            for (const IpAddress& address : endpoint.addresses) {
+                if (is_refused(address))
+                    out.refused = address;
+                else if (is_servable(address))
+                    out.addresses.push_back({address, target.port});
+            }
+        }
+    }
+}
+
 // The ready ones; with none of them, those that still serve while they end (as kube-proxy does).
-const std::vector<SocketAddress>& References::endpoints(const model::Service& service, const model::ServicePort& port)
+const References::Endpoints& References::endpoints(const model::Service& service, const model::ServicePort& port)
 {
     const auto [entry, is_new] = endpoints_.try_emplace(&port);
-    std::vector<SocketAddress>& result = entry->second;
+    Endpoints& result = entry->second;
     const auto slices = slices_.find(NameView{service.meta.ns, service.meta.name});
     if (!is_new || slices == slices_.end())
         return result;
     for (const model::EndpointSlice* slice : slices->second)
         collect(*slice, port, [](const model::Endpoint& one) { return one.ready; }, result);
-    if (result.empty())
+    if (result.addresses.empty())
         for (const model::EndpointSlice* slice : slices->second)
             collect(*slice, port, [](const model::Endpoint& one) { return one.serving && one.terminating; }, result);
-    std::ranges::sort(result);
-    const auto repeated = std::ranges::unique(result);
-    result.erase(repeated.begin(), repeated.end());
+    std::ranges::sort(result.addresses);
+    const auto repeated = std::ranges::unique(result.addresses);
+    result.addresses.erase(repeated.begin(), repeated.end());
     return result;
 }
 
@@ -109,9 +129,17 @@ Backend References::resolve(RouteState& route, const model::BackendRef& ref, std
     backend.name = fmt::format("{}/{}:{}", ref.ns ? *ref.ns : route.spec->meta.ns, ref.name, ref.port.value_or(0));
     backend.weight = ref.weight;
     const ServicePort found = find(route, ref, protocol);
-    const Verdict verdict = check(route, ref, protocol, found);
+    Verdict verdict = check(route, ref, protocol, found);
     if (verdict.ok()) {
-        backend.endpoints = endpoints(*found.service, *found.port);
+        const Endpoints& resolved = endpoints(*found.service, *found.port);
+        if (resolved.addresses.empty() && resolved.refused)
+            verdict = {"UnsupportedValue",
+                       fmt::format("Service {} has endpoints that are loopback, link-local or a node's own address, as "
+                                   "{}; those of pods are accepted",
+                                   full_name(found.service->meta), resolved.refused->to_string())};
+        backend.endpoints = resolved.addresses;
+    }
+    if (verdict.ok()) {
         if (route.grpc != nullptr || (route.http != nullptr && found.port->app_protocol == kHttp2CleartextProtocol))
             backend.app_protocol = AppProtocol::Http2;
         return backend;

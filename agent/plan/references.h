@@ -16,7 +16,7 @@ namespace sluice::plan {
 class References {
 public:
     // All must outlive it.
-    References(const model::Objects& objects, const Grants& grants, const Policies& policies);
+    References(const model::Objects& objects, const NodeFacts& facts, const Grants& grants, const Policies& policies);
 
     // `protocol` is that of the Service port: TCP or UDP. `field` is where the reference stands, for messages. An
     // invalid reference adds its message to the route's `resolved`; the first one gives the reason.
@@ -35,14 +35,22 @@ private:
                                    std::string_view protocol) const;
     [[nodiscard]] Verdict check(const RouteState& route, const model::BackendRef& ref, std::string_view protocol,
                                 const ServicePort& found) const;
-    [[nodiscard]] const std::vector<SocketAddress>& endpoints(const model::Service& service,
-                                                              const model::ServicePort& port);
+    struct Endpoints {
+        std::vector<SocketAddress> addresses;
+        std::optional<IpAddress> refused;  // one that may not be reached by way of an EndpointSlice
+    };
+    [[nodiscard]] const Endpoints& endpoints(const model::Service& service, const model::ServicePort& port);
+    template <class Use>
+    void collect(const model::EndpointSlice& slice, const model::ServicePort& port, Use use, Endpoints& out) const;
+    [[nodiscard]] bool is_refused(const IpAddress& address) const;
 
     const Grants& grants_;
     const Policies& policies_;
+    const bool from_cluster_;
+    std::vector<IpAddress> node_addresses_;  // sorted; only from a cluster
     std::unordered_map<NameView, const model::Service*, NameViewHash> services_;
     std::unordered_map<NameView, std::vector<const model::EndpointSlice*>, NameViewHash> slices_;  // by Service
-    std::unordered_map<const model::ServicePort*, std::vector<SocketAddress>> endpoints_;          // one lookup a port
+    std::unordered_map<const model::ServicePort*, Endpoints> endpoints_;                           // one lookup a port
 };
 
 }  // namespace sluice::plan

@@ -82,16 +82,20 @@ struct ListenerState {
 
 struct GatewayState {
     const model::Gateway* spec = nullptr;
-    Verdict parameters;                // InvalidParameters: nothing of this Gateway is served
+    Verdict parameters;  // InvalidParameters: nothing of this Gateway is served
+    // With pools: the addresses come out of these. Null: there are none, and those of the node are served.
+    const model::NodeGatewayConfig* pools = nullptr;
     Verdict address_types;             // UnsupportedAddress
-    Verdict address_values;            // AddressNotUsable
-    std::vector<IpAddress> addresses;  // usable spec.addresses, sorted; with none in the spec: every one of the node
+    Verdict address_values;            // AddressNotUsable, AddressNotAssigned
+    std::vector<IpAddress> addresses;  // of its own, sorted; with none in the spec and no pools: every one of the node
     std::vector<model::GatewayAddress> status_addresses;
     Verdict resolved;                                   // of references that are not a listener's
     std::optional<TlsCertificate> backend_certificate;  // shown to backends that are spoken to over TLS
     std::vector<ListenerState> listeners;
 
-    [[nodiscard]] bool serves() const { return parameters.ok() && (spec->addresses.empty() || !addresses.empty()); }
+    // False: it serves on the addresses of the node, whatever they are.
+    [[nodiscard]] bool has_own_addresses() const { return pools != nullptr || !spec->addresses.empty(); }
+    [[nodiscard]] bool serves() const { return parameters.ok() && (!has_own_addresses() || !addresses.empty()); }
 };
 
 // "namespace/name".

@@ -62,10 +62,11 @@ Verdict listener_programmed(const GatewayState& gateway, const ListenerState& li
 {
     if (listener.served)
         return {};
-    for (const Verdict* cause :
-         {&listener.accepted, &gateway.parameters, &listener.resolved, &gateway.address_types, &gateway.address_values})
+    for (const Verdict* cause : {&listener.accepted, &gateway.parameters, &listener.resolved, &gateway.address_types})
         if (!cause->ok())
             return {"Invalid", cause->message};
+    if (gateway.address_values.reason == "AddressNotUsable")
+        return {"Invalid", gateway.address_values.message};
     return {"Pending", "the Gateway has no address to serve on"};
 }
 
@@ -112,8 +113,7 @@ model::ObjectStatus gateway_status(const GatewayState& gateway)
                                      "spec.tls.frontend: AllowInsecureFallback lets clients in whose certificate is "
                                      "missing or not valid",
                                      meta.generation});
-    if (gateway.serves())
-        status.addresses = gateway.status_addresses;
+    status.addresses = gateway.status_addresses;
     for (const ListenerState& listener : gateway.listeners)
         status.listeners.push_back(listener_status(gateway, listener));
     return status;

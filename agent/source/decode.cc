@@ -5,6 +5,7 @@
 #include <array>
 
 #include "agent/source/kinds.h"
+#include "agent/source/loose_fields.h"
 #include "agent/source/reader.h"
 #include "agent/source/text.h"
 #include "agent/source/tree.h"
@@ -14,7 +15,7 @@ namespace {
 
 using model::kGatewayGroup;
 
-constexpr std::array<Kind, 14> kKinds{{
+constexpr std::array<Kind, 16> kKinds{{
     {"GatewayClass", kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, true, false, false, decode_gateway_class},
     {"Gateway", kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, false, decode_gateway},
     {"HTTPRoute", kGatewayGroup, {"v1", "v1beta1", "v1alpha2"}, false, false, false, decode_http_route},
@@ -29,19 +30,9 @@ constexpr std::array<Kind, 14> kKinds{{
     {"EndpointSlice", "discovery.k8s.io", {"v1"}, false, false, false, decode_endpoint_slice},
     {"Secret", "", {"v1"}, false, false, true, decode_secret},
     {"ConfigMap", "", {"v1"}, false, false, false, decode_config_map},
+    {"NodeGatewayConfig", model::kConfigGroup, {"v1alpha1"}, true, false, false, decode_node_gateway_config},
+    {"Node", "", {"v1"}, true, false, false, decode_node},
 }};
-
-// A scalar of the map, whatever it is, so that problems can name an object that is wrong in other ways.
-std::string raw_text(const Value& map, std::string_view key)
-{
-    if (!map.is_map())
-        return "";
-    for (std::size_t i = 0; i + 1 < map.node()->items.size(); i += 2) {
-        if (map.tree().at(map.node()->items[i]).text == key)
-            return map.tree().at(map.node()->items[i + 1]).text;
-    }
-    return "";
-}
 
 class Decoder {
 public:
@@ -77,14 +68,15 @@ private:
             result_.complete = false;
             return;
         }
-        const std::string kind = raw_text(value, "kind");
-        const std::string api_version = raw_text(value, "apiVersion");
+        const std::string kind = loose_text(value, "kind");
+        const std::string api_version = loose_text(value, "apiVersion");
         const std::size_t slash = api_version.find('/');
         const std::string group = slash == std::string::npos ? "" : api_version.substr(0, slash);
         const std::string version = slash == std::string::npos ? api_version : api_version.substr(slash + 1);
-        const model::ObjectKey named = key_of(value, kind);
-        report.set_object(printable(named.name.empty() ? kind : named.to_string()));
         const auto same_kind = std::ranges::find(kKinds, kind, &Kind::name);
+        const Kind unknown{kind, "", {}, false, false, false, nullptr};
+        const model::ObjectKey named = key_of(value, same_kind != kKinds.end() ? *same_kind : unknown);
+        report.set_object(printable(named.name.empty() ? kind : named.to_string()));
         // By the kind alone, so that a wrong apiVersion shows nothing either.
         if (same_kind != kKinds.end() && same_kind->holds_keys)
             report.hide_values();
@@ -105,7 +97,7 @@ private:
                               "not used by sluice: " + printable(api_version) + " " + printable(kind));
         if (std::ranges::find(row->versions, version) == row->versions.end())
             refuse_version(value, *row, api_version);
-        decode_object(value, *row, named);
+        decode_object(value, *row, named, canonical(value, {"apiVersion", "metadata", "status"}));
     }
 
     static void refuse_version(const Value& value, const Kind& kind, const std::string& found)
@@ -134,27 +126,17 @@ private:
     }
 
     // The identity as written, defaults applied.
-    static model::ObjectKey key_of(const Value& value, const std::string& kind)
+    static model::ObjectKey key_of(const Value& value, const Kind& kind)
     {
-        const auto row = std::ranges::find(kKinds, kind, &Kind::name);
-        const bool cluster_scoped = row != kKinds.end() && row->cluster_scoped;
-        model::ObjectKey key{kind, cluster_scoped ? "" : "default", ""};
-        for (std::size_t i = 0; i + 1 < value.node()->items.size(); i += 2) {
-            if (value.tree().at(value.node()->items[i]).text != "metadata")
-                continue;
-            const Node& node = value.tree().at(value.node()->items[i + 1]);
-            const Value metadata(value.report(), value.tree(), &node, node.line, "metadata");
-            key.name = raw_text(metadata, "name");
-            if (const std::string ns = raw_text(metadata, "namespace"); !ns.empty() && !cluster_scoped)
-                key.ns = ns;
-        }
-        return key;
+        const Value metadata = loose_field(value, "metadata");
+        const std::string ns = loose_text(metadata, "namespace");
+        return {std::string(kind.name), kind.cluster_scoped ? "" : (ns.empty() ? "default" : ns),
+                loose_text(metadata, "name")};
     }
 
-    void decode_object(const Value& value, const Kind& kind, const model::ObjectKey& key)
+    void decode_object(const Value& value, const Kind& kind, const model::ObjectKey& key, std::string spec)
     {
         Report& report = value.report();
-        std::string spec = canonical(value, {"apiVersion", "metadata", "status"});
         Fields root(value);
         root.ignore({"apiVersion", "kind", "status"});
         model::ObjectMeta meta = decode_meta(root["metadata"], kind);

@@ -15,7 +15,8 @@ namespace sluice::source {
 
 using AnyObject = std::variant<model::GatewayClass, model::Gateway, model::HttpRoute, model::GrpcRoute, model::TlsRoute,
                                model::TcpRoute, model::UdpRoute, model::BackendTlsPolicy, model::ReferenceGrant,
-                               model::Namespace, model::Service, model::EndpointSlice, model::Secret, model::ConfigMap>;
+                               model::Namespace, model::Service, model::EndpointSlice, model::Secret, model::ConfigMap,
+                               model::NodeGatewayConfig, model::Node>;
 
 struct DecodedObject {
     AnyObject object;

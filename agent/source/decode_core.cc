@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decoders of metadata, Namespace, Service, EndpointSlice and ReferenceGrant.
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "agent/source/kinds.h"
@@ -84,8 +85,10 @@ model::ObjectMeta decode_meta(const Value& value, const Kind& kind)
     meta.creation_timestamp = f["creationTimestamp"].string(timestamp);
     meta.labels = f["labels"].string_map();
     meta.annotations = f["annotations"].string_map();
-    f.ignore({"generateName", "uid", "resourceVersion", "generation", "managedFields", "ownerReferences", "finalizers",
-              "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"});
+    // As the API server counts; who reads files counts for itself.
+    meta.generation = f["generation"].integer(0, std::numeric_limits<std::int64_t>::max()).value_or(1);
+    f.ignore({"generateName", "uid", "resourceVersion", "managedFields", "ownerReferences", "finalizers", "selfLink",
+              "deletionTimestamp", "deletionGracePeriodSeconds"});
     return meta;
 }
 

@@ -4,6 +4,7 @@
 
 #include "agent/source/decode_tls.h"
 #include "agent/source/kinds.h"
+#include "agent/source/loose_fields.h"
 #include "agent/source/validate.h"
 #include "base/ip_address.h"
 
@@ -13,17 +14,16 @@ namespace {
 using From = model::AllowedRoutes::From;
 using Operator = model::LabelSelector::Operator;
 
-// True when there is one.
-bool decode_parameters_ref(const Value& value)
+constexpr std::size_t kStatusAddressesMax = 64;  // the API allows 16
+
+std::optional<model::ParametersReference> decode_parameters_ref(const Value& value)
 {
     Fields f(value);
     if (!value.present())
-        return false;
-    static_cast<void>(f["group"].required().string(group_name));
-    static_cast<void>(f["kind"].required().string(kind_name));
-    static_cast<void>(f["name"].required().string(object_name));
-    static_cast<void>(f["namespace"].string(dns_label));
-    return true;
+        return std::nullopt;
+    return model::ParametersReference{f["group"].required().string(group_name), f["kind"].required().string(kind_name),
+                                      f["name"].required().string(object_name),
+                                      f["namespace"].optional_string(dns_label)};
 }
 
 model::LabelSelector decode_selector(const Value& value)
@@ -132,9 +132,23 @@ model::GatewayAddress decode_address(const Value& value)
 void decode_infrastructure(const Value& value, model::Gateway& gateway)
 {
     Fields f(value);
-    static_cast<void>(f["labels"].string_map());
-    static_cast<void>(f["annotations"].string_map());
-    gateway.has_parameters_ref = decode_parameters_ref(f["parametersRef"]);
+    gateway.infrastructure_labels = f["labels"].string_map();
+    gateway.infrastructure_annotations = f["annotations"].string_map();
+    gateway.has_parameters_ref = decode_parameters_ref(f["parametersRef"]).has_value();
+}
+
+// What somebody wrote as status never makes a Gateway wrong: what cannot be read is passed over.
+std::vector<IpAddress> decode_status_addresses(const Value& object)
+{
+    std::vector<IpAddress> addresses;
+    const Value list = loose_field(loose_field(object, "status"), "addresses");
+    if (!list.is_list() || list.node()->items.size() > kStatusAddressesMax)
+        return addresses;
+    for (const Value& item : list.list(0, kStatusAddressesMax)) {
+        if (const auto address = IpAddress::parse(loose_text(item, "value")))
+            addresses.push_back(*address);
+    }
+    return addresses;
 }
 
 }  // namespace
@@ -145,7 +159,7 @@ AnyObject decode_gateway_class(Fields& root, model::ObjectMeta meta)
     object.meta = std::move(meta);
     Fields spec(root["spec"].required());
     object.controller_name = spec["controllerName"].required().string(controller_name);
-    object.has_parameters_ref = decode_parameters_ref(spec["parametersRef"]);
+    object.parameters_ref = decode_parameters_ref(spec["parametersRef"]);
     spec.ignore({"description"});
     return object;
 }
@@ -168,6 +182,7 @@ AnyObject decode_gateway(Fields& root, model::ObjectMeta meta)
     }
     decode_infrastructure(spec["infrastructure"], object);
     object.tls = decode_gateway_tls(spec["tls"]);
+    object.status_addresses = decode_status_addresses(root.value());
     spec.not_acted_on({"allowedListeners", "backendTLS", "defaultScope"});
     return object;
 }

@@ -24,6 +24,9 @@ struct Kind {
     KindDecoder decode;
 };
 
+// Null for a kind that sluice does not read.
+[[nodiscard]] const Kind* find_kind(std::string_view name);
+
 [[nodiscard]] AnyObject decode_gateway_class(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_gateway(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_http_route(Fields& root, model::ObjectMeta meta);
@@ -39,6 +42,9 @@ struct Kind {
 
 [[nodiscard]] AnyObject decode_secret(Fields& root, model::ObjectMeta meta);
 [[nodiscard]] AnyObject decode_config_map(Fields& root, model::ObjectMeta meta);
+
+[[nodiscard]] AnyObject decode_node_gateway_config(Fields& root, model::ObjectMeta meta);
+[[nodiscard]] AnyObject decode_node(Fields& root, model::ObjectMeta meta);
 
 [[nodiscard]] model::ObjectMeta decode_meta(const Value& value, const Kind& kind);
 

@@ -29,6 +29,8 @@ struct Append {
     void operator()(const model::EndpointSlice& object) const { objects.endpoint_slices.push_back(object); }
     void operator()(const model::Secret& object) const { objects.secrets.push_back(object); }
     void operator()(const model::ConfigMap& object) const { objects.config_maps.push_back(object); }
+    void operator()(const model::NodeGatewayConfig& object) const { objects.node_gateway_configs.push_back(object); }
+    void operator()(const model::Node& object) const { objects.nodes.push_back(object); }
 };
 
 // One place in a file that gives an object. A refused object claims its name too: or a bad edit would let its double

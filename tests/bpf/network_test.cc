@@ -217,5 +217,59 @@ TEST_F(NetworkOnRealLinks, ChangesThatWereLostAreAChangeTooAndTheWatchGoesOn)
     EXPECT_TRUE(changed());
 }
 
+// Seconds that the kernel leaves the address on lo; -1 for ever, 0 when it is not there.
+int lifetime_s(const char* address)
+{
+    const std::string command = std::string("ip -o addr show dev lo to ") + address +
+                                " | sed -n 's/.*valid_lft \\(forever\\|[0-9]*\\).*/\\1/p'";
+    FILE* out = ::popen(command.c_str(), "r");
+    char text[32] = {};
+    const std::size_t size = out == nullptr ? 0 : ::fread(text, 1, sizeof text - 1, out);
+    if (out != nullptr)
+        ::pclose(out);
+    return size == 0 ? 0 : text[0] == 'f' ? -1 : std::atoi(text);
+}
+
+TEST_F(NetworkOnRealLinks, AnAddressWithALifetimeGoesByItselfUnlessItIsExtended)
+{
+    for (const char* text : {"203.0.113.10", "2001:db8:1::10"}) {
+        SCOPED_TRACE(text);
+        ASSERT_TRUE(network_->add_local_address(ip(text), 100));
+        EXPECT_NEAR(lifetime_s(text), 100, 2);
+        ASSERT_TRUE(network_->extend_local_address(ip(text), 500));
+        EXPECT_NEAR(lifetime_s(text), 500, 2);
+        ASSERT_TRUE(network_->extend_local_address(ip(text), std::nullopt));
+        EXPECT_EQ(lifetime_s(text), -1);
+        ASSERT_TRUE(network_->extend_local_address(ip(text), 1));
+    }
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto present = [&] { return on_loopback(ip("203.0.113.10")) || on_loopback(ip("2001:db8:1::10")); };
+    while (present() && std::chrono::steady_clock::now() < deadline)
+        (void)::poll(nullptr, 0, 50);
+    EXPECT_FALSE(present());
+    ASSERT_TRUE(network_->extend_local_address(ip("203.0.113.10"), 100)) << "gone: it is added";
+    EXPECT_NEAR(lifetime_s("203.0.113.10"), 100, 2);
+}
+
+TEST_F(NetworkOnRealLinks, WhatIsDoneToAddressesOfLoIsNoChange)
+{
+    ASSERT_TRUE(network_->add_local_address(ip("203.0.113.10"), 100));
+    ASSERT_TRUE(network_->add_local_address(ip("2001:db8:1::10"), 100));
+    settle();
+    ASSERT_TRUE(network_->extend_local_address(ip("203.0.113.10"), 500));
+    ASSERT_TRUE(network_->extend_local_address(ip("2001:db8:1::10"), 500));
+    // In order: what came of the addresses of lo is read before what comes of this.
+    const auto reads_a_change = [&] {
+        pollfd watched{.fd = network_->change_fd(), .events = POLLIN, .revents = 0};
+        return ::poll(&watched, 1, 5000) == 1 && network_->drain_changes();
+    };
+    EXPECT_FALSE(reads_a_change()) << "the extensions count as changes";
+    ASSERT_TRUE(run("ip addr add 192.0.2.50/24 dev wire"));
+    bool changed_at_last = false;
+    for (int i = 0; i < 3 && !changed_at_last; ++i)
+        changed_at_last = reads_a_change();
+    EXPECT_TRUE(changed_at_last);
+}
+
 }  // namespace
 }  // namespace sluice::loader

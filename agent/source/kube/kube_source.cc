@@ -26,9 +26,9 @@ using model::ObjectKey;
 constexpr long kDebounceNs = 5'000'000;  // changes come in groups
 constexpr std::size_t kReferredMax = 500;
 
-const std::array<Resource, 12>& resources()
+const std::array<Resource, 14>& resources()
 {
-    static const std::array<Resource, 12> all{{
+    static const std::array<Resource, 14> all{{
         {"GatewayClass", kGatewayGroup, {"v1"}, "gatewayclasses", "", ""},
         {"Gateway", kGatewayGroup, {"v1"}, "gateways", "", ""},
         {"HTTPRoute", kGatewayGroup, {"v1"}, "httproutes", "", ""},
@@ -41,6 +41,8 @@ const std::array<Resource, 12>& resources()
         {"Namespace", "", {"v1"}, "namespaces", "", ""},
         {"Service", "", {"v1"}, "services", "", ""},
         {"EndpointSlice", "discovery.k8s.io", {"v1"}, "endpointslices", "", ""},
+        {"Node", "", {"v1"}, "nodes", "", ""},
+        {"NodeGatewayConfig", model::kConfigGroup, {"v1alpha1"}, "nodegatewayconfigs", "", ""},
     }};
     return all;
 }

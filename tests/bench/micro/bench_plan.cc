@@ -51,6 +51,32 @@ void make(benchmark::State& state)
 }
 BENCHMARK(make)->Name("plan")->ArgName("routes")->Arg(500)->Arg(5000)->Unit(benchmark::kMicrosecond);
 
+// The same in a cluster of 100 nodes, with 64 more Gateways that have addresses out of a pool.
+void make_in_cluster(benchmark::State& state)
+{
+    World world = world_of(state.range(0));
+    world.add(config({"198.51.100.0-198.51.100.255", "203.0.113.1"}));
+    world.objects.gateway_classes[0].parameters_ref =
+        model::ParametersReference{model::kConfigGroup, model::NodeGatewayConfig::kKind, "pools", {}};
+    world.facts.cluster = world.facts.is_leader = true;
+    for (int i = 0; i < 64; ++i)
+        world.add(gateway(fmt::format("other-{}", i), {listener("tcp", "TCP", 80)}));
+    for (int i = 0; i < 100; ++i) {
+        const std::string name = fmt::format("node-{:03}", i);
+        world.add(node(name, {fmt::format("192.0.2.{}", i), fmt::format("2001:db8::{}", i)}));
+        world.facts.members.push_back(name);
+    }
+    world.facts.name = world.facts.members[0];
+    plan::Plan plan;
+    for (auto _ : state) {
+        plan = world.plan();
+        benchmark::DoNotOptimize(plan);
+    }
+    require_complete(plan, state.range(0));
+    require(plan.pool_addresses.size() == 65, "Gateways lack addresses");
+}
+BENCHMARK(make_in_cluster)->Name("plan_in_cluster")->ArgName("routes")->Arg(5000)->Unit(benchmark::kMicrosecond);
+
 // What a delivery that changes nothing costs: the plan once more, and the comparison with the one that serves.
 void unchanged(benchmark::State& state)
 {

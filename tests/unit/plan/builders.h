@@ -238,6 +238,35 @@ inline model::BackendTlsPolicy tls_policy(const std::string& name, const std::st
     return result;
 }
 
+// "192.0.2.1-192.0.2.9", or one address.
+inline model::AddressRange range(const std::string& text)
+{
+    const auto dash = text.find('-');
+    const std::string last = dash == std::string::npos ? text : text.substr(dash + 1);
+    return {ip(text.substr(0, dash).c_str()), ip(last.c_str())};
+}
+
+// NodeGatewayConfig "pools" with one pool of the ranges.
+inline model::NodeGatewayConfig config(const std::vector<std::string>& ranges)
+{
+    model::NodeGatewayConfig result;
+    result.meta = meta("pools", "");
+    result.pools.push_back({"main", {}});
+    for (const std::string& each : ranges)
+        result.pools[0].ranges.push_back(range(each));
+    return result;
+}
+
+inline model::Node node(const std::string& name, std::vector<std::string> addresses, model::Labels labels = {})
+{
+    model::Node result;
+    result.meta = meta(name, "");
+    result.meta.labels = std::move(labels);
+    for (const std::string& address : addresses)
+        result.addresses.push_back(ip(address.c_str()));
+    return result;
+}
+
 struct World {
     model::Objects objects;
     NodeFacts facts;
@@ -264,6 +293,8 @@ struct World {
     World& add(model::Secret one) { return push(objects.secrets, std::move(one)); }
     World& add(model::ConfigMap one) { return push(objects.config_maps, std::move(one)); }
     World& add(model::Namespace one) { return push(objects.namespaces, std::move(one)); }
+    World& add(model::NodeGatewayConfig one) { return push(objects.node_gateway_configs, std::move(one)); }
+    World& add(model::Node one) { return push(objects.nodes, std::move(one)); }
     [[nodiscard]] Plan plan() const { return make_plan(objects, facts); }
 
 private:

@@ -20,7 +20,7 @@ TEST(GatewayStatus, OurClassIsAcceptedAndOthersGetNoStatus)
     model::GatewayClass tuned;
     tuned.meta = meta("tuned", "");
     tuned.controller_name = world.facts.controller_name;
-    tuned.has_parameters_ref = true;
+    tuned.parameters_ref = model::ParametersReference{"example.com", "Tuning", "tuned", {}};
     const Plan plan = world.add(other).add(tuned).plan();
     ASSERT_NE(find_status(plan, "GatewayClass", "sluice"), nullptr);
     EXPECT_EQ(outcome(find_status(plan, "GatewayClass", "sluice")->conditions, "Accepted"), "True/Accepted");
@@ -69,7 +69,7 @@ TEST(GatewayStatus, UnknownParametersKeepAGatewayFromServing)
     own.has_parameters_ref = true;
     model::GatewayClass tuned = world.objects.gateway_classes[0];
     tuned.meta.name = "tuned";
-    tuned.has_parameters_ref = true;
+    tuned.parameters_ref = model::ParametersReference{"example.com", "Tuning", "tuned", {}};
     model::Gateway classed = gateway("classed", {listener("web", "HTTP", 81)});
     classed.gateway_class_name = "tuned";
     const Plan plan = world.add(own).add(tuned).add(classed).plan();

@@ -172,5 +172,57 @@ TEST(References, ARejectedRouteStillHasResolvedRefs)
     EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "True/ResolvedRefs");
 }
 
+TEST(References, FromAClusterEndpointsOnTheNodesAreRefused)
+{
+    struct Row {
+        const char* address;
+        bool served_from_cluster;
+        bool served_from_files;
+    };
+    const Row rows[] = {
+        {"10.1.0.5", true, true},
+        {"2001:db8:9::5", true, true},
+        {"127.0.0.1", false, true},
+        {"127.8.9.1", false, true},
+        {"::1", false, true},
+        {"169.254.169.254", false, true},
+        {"fe80::1", false, true},
+        {"192.0.2.1", false, true},
+        {"192.0.2.77", false, true},
+        {"2001:db8::77", false, true},
+        {"::ffff:127.0.0.1", false, true},
+        {"::ffff:192.0.2.77", false, true},
+        {"0.0.0.0", false, false},
+        {"224.0.0.1", false, false},
+    };
+    for (const Row& row : rows) {
+        for (const bool cluster : {true, false}) {
+            World world = http_world(backend("web"));
+            world.facts.cluster = cluster;
+            world.add(service("web")).add(node("far", {"192.0.2.77", "2001:db8::77"}));
+            world.add(slice("web", {endpoint(row.address)}));
+            const Plan plan = world.plan();
+            const bool served = cluster ? row.served_from_cluster : row.served_from_files;
+            EXPECT_EQ(only_backend(plan).endpoints.size(), served ? 1U : 0U) << row.address << " " << cluster;
+        }
+    }
+}
+
+TEST(References, ABackendOfRefusedEndpointsAloneIsInvalidAndSaysSo)
+{
+    World world = http_world(backend("web"));
+    world.facts.cluster = true;
+    world.add(service("web")).add(slice("web", {endpoint("192.0.2.1"), endpoint("127.0.0.1")}));
+    const Plan refused = world.plan();
+    EXPECT_FALSE(only_backend(refused).valid);
+    EXPECT_EQ(route_outcome(refused, "HTTPRoute", "r", "ResolvedRefs"), "False/UnsupportedValue");
+    EXPECT_NE(route_message(refused, "HTTPRoute", "r", "ResolvedRefs").find("127.0.0.1; those of pods are accepted"),
+              std::string::npos);
+    world.objects.endpoint_slices[0].endpoints.push_back(endpoint("10.1.0.5"));
+    const Plan plan = world.plan();
+    EXPECT_EQ(only_backend(plan).endpoints, (std::vector<SocketAddress>{{ip("10.1.0.5"), 8080}}));
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "True/ResolvedRefs");
+}
+
 }  // namespace
 }  // namespace sluice::plan::test
