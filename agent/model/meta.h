@@ -10,6 +10,8 @@
 #include <tuple>
 #include <vector>
 
+#include "agent/model/filter.h"
+
 namespace sluice::model {
 
 using Labels = std::map<std::string, std::string>;
@@ -76,8 +78,8 @@ struct BackendRef {
     std::optional<std::string> ns;
     std::string name;
     std::optional<std::uint16_t> port;
-    std::uint32_t weight = 1;          // 0 to 1,000,000
-    std::vector<std::string> filters;  // types of the per-backend filters present
+    std::uint32_t weight = 1;  // 0 to 1,000,000
+    Filters filters;
 };
 
 }  // namespace sluice::model

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/model/filter.h"
 #include "agent/model/meta.h"
 
 namespace sluice::model {
@@ -37,8 +38,8 @@ struct HttpMatch {
 
 struct HttpRouteRule {
     std::string name;
-    std::vector<HttpMatch> matches;    // never empty: the decoder adds the default match, prefix "/"
-    std::vector<std::string> filters;  // types of the filters present
+    std::vector<HttpMatch> matches;  // never empty: the decoder adds the default match, prefix "/"
+    Filters filters;
     std::vector<BackendRef> backend_refs;
     std::optional<std::uint32_t> request_timeout_ms;  // timeouts.request; 0 disables
     std::optional<std::uint32_t> backend_request_timeout_ms;
@@ -69,8 +70,8 @@ struct GrpcMatch {
 
 struct GrpcRouteRule {
     std::string name;
-    std::vector<GrpcMatch> matches;    // never empty: the decoder adds the default match, every request
-    std::vector<std::string> filters;  // types of the filters present
+    std::vector<GrpcMatch> matches;  // never empty: the decoder adds the default match, every request
+    Filters filters;
     std::vector<BackendRef> backend_refs;
 };
 

@@ -18,6 +18,7 @@ HttpRule to_rule(const RouteState& route, std::size_t index, BackendIdentity& id
     HttpRule rule;
     rule.name = fmt::format("{}/{}", full_name(route.spec->meta), index);
     rule.backends = identity.apply(state.backends);
+    rule.filters = state.filters;
     rule.request_timeout_ms = state.request_timeout_ms;
     rule.backend_request_timeout_ms = state.backend_request_timeout_ms;
     rule.grpc = route.grpc != nullptr;

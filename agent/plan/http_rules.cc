@@ -48,12 +48,32 @@ Verdict check_match(const model::HttpMatch& match, const std::string& field, Reg
     return check_values(match.query_params, field + ".queryParams", errors);
 }
 
-Verdict check_filters(const std::vector<std::string>& filters, const std::string& field)
+// Framing and routing are the gateway's own.
+Verdict check_modifier(const model::HeaderModifier& modifier, const std::string& field)
 {
-    if (filters.empty())
-        return {};
-    return {"UnsupportedValue", fmt::format("{}.filters[0].type {} is not supported; no filter is, leave them out",
-                                            field, filters.front())};
+    std::vector<std::string> names = modifier.remove;
+    for (const auto* fields : {&modifier.set, &modifier.add})
+        for (const model::HeaderField& each : *fields)
+            names.push_back(each.name);
+    for (const std::string& name : names)
+        for (const char* own : {"host", "content-length", "transfer-encoding", "connection", "te", "upgrade"})
+            if (to_lower(name) == own)
+                return {"UnsupportedValue", fmt::format("{}: {} is written by the gateway itself", field, name)};
+    return {};
+}
+
+Verdict check_filters(const model::Filters& filters, std::initializer_list<std::string_view> supported,
+                      const std::string& field)
+{
+    for (std::size_t i = 0; i < filters.types.size(); ++i)
+        if (std::ranges::find(supported, filters.types[i]) == supported.end())
+            return {"UnsupportedValue",
+                    fmt::format("{}.filters[{}].type {} is not supported here; supported: {}", field, i,
+                                filters.types[i],
+                                supported.size() == 0 ? "none" : fmt::to_string(fmt::join(supported, ", ")))};
+    if (Verdict verdict = check_modifier(filters.request_headers, field + ".filters"); !verdict.ok())
+        return verdict;
+    return check_modifier(filters.response_headers, field + ".filters");
 }
 
 // Of headers and query parameters with one name only the first counts, says the API.
@@ -74,10 +94,13 @@ void drop_repeated(std::vector<model::ValueMatch>& values, bool ignore_case)
 // The filters of a rule and of its backends: HTTPRoutes and GRPCRoutes have the same.
 template <class Rule> Verdict check_rule_filters(const Rule& rule, const std::string& field)
 {
-    if (Verdict verdict = check_filters(rule.filters, field); !verdict.ok())
+    if (Verdict verdict =
+            check_filters(rule.filters, {"RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect"}, field);
+        !verdict.ok())
         return verdict;
     for (std::size_t j = 0; j < rule.backend_refs.size(); ++j)
-        if (Verdict verdict = check_filters(rule.backend_refs[j].filters, fmt::format("{}.backendRefs[{}]", field, j));
+        if (Verdict verdict =
+                check_filters(rule.backend_refs[j].filters, {}, fmt::format("{}.backendRefs[{}]", field, j));
             !verdict.ok())
             return verdict;
     return {};
@@ -173,6 +196,7 @@ void build_http_rules(RouteState& route, References& references)
             drop_repeated(match.headers, true);
             drop_repeated(match.query_params, false);
         }
+        rule.filters = spec.filters;
         rule.backends = resolve_backends(route, spec.backend_refs, i, references);
     }
 }
@@ -189,6 +213,7 @@ void build_grpc_rules(RouteState& route, References& references)
             drop_repeated(http.headers, true);
             rule.methods.push_back(match.method);
         }
+        rule.filters = spec.filters;
         rule.backends = resolve_backends(route, spec.backend_refs, i, references);
     }
 }

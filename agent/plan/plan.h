@@ -123,8 +123,9 @@ struct L4Listener {
 };
 
 struct HttpRule {
-    std::string name;                      // "namespace/route/rule-index", for status and logs
-    std::vector<Backend> backends;         // total weight 0 (or none): every request is answered 500
+    std::string name;               // "namespace/route/rule-index", for status and logs
+    std::vector<Backend> backends;  // total weight 0 (or none): every request is answered 500
+    model::Filters filters;
     std::uint32_t request_timeout_ms = 0;  // 0: none
     std::uint32_t backend_request_timeout_ms = 0;
     bool grpc = false;  // of a GRPCRoute: errors of ours are gRPC statuses

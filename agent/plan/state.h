@@ -27,6 +27,7 @@ struct RuleState {
     std::vector<model::GrpcMethodMatch> methods;  // GRPCRoute: what each of `matches` was made of
     std::vector<Backend> backends;                // those with a weight
     std::vector<Backend> backends_over_tls;       // TLSRoute: the same, where the listener ends TLS
+    model::Filters filters;
     std::uint32_t request_timeout_ms = 0;
     std::uint32_t backend_request_timeout_ms = 0;
 };

@@ -25,6 +25,11 @@ bool is_idempotent(std::string_view method)
 std::string_view reason_phrase(int status)
 {
     switch (status) {
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
     case 400: return "Bad Request";
     case 404: return "Not Found";
     case 408: return "Request Timeout";
@@ -55,6 +60,7 @@ void Exchange::reset()
     snapshot_.reset();
     counters_ = nullptr;
     backend_ = nullptr;
+    response_modifier_ = nullptr;
     deadline_ms_ = 0;
     target_ = {};
     tried_.clear();
@@ -92,6 +98,12 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
     }
     if (route.rule == nullptr)
         return answer(404);
+    const model::Filters& filters = route.rule->filters;
+    if (!filters.response_headers.empty())
+        response_modifier_ = &filters.response_headers;
+    if (filters.redirect)
+        return answer_elsewhere(*filters.redirect,
+                                redirect_location(*filters.redirect, head, *path, *route.path, from));
     backend_ = pick_backend(route.rule->backends, *worker_);
     if (backend_ == nullptr || !backend_->valid)
         return answer(500);
@@ -102,7 +114,7 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
     if (backend_->tls && target_.tls == nullptr)
         return answer(503);
     expects_continue_ = head.expect_continue;
-    write_forwarded_head(head_, head, *path, from, end && !has_body_,
+    write_forwarded_head(head_, head, *path, from, filters.request_headers, end && !has_body_,
                          backend_->app_protocol == plan::AppProtocol::Http2);
     std::uint32_t timeout_ms = shorter(route.rule->request_timeout_ms, route.rule->backend_request_timeout_ms);
     if (grpc_)
@@ -310,6 +322,21 @@ void Exchange::answer(int status)
     client_->send_response(head, is_head_);
     if (!is_head_)
         client_->send_body(Bytes(std::move(body)), true);
+}
+
+void Exchange::answer_elsewhere(const model::Redirect& redirect, const std::string& location)
+{
+    touch();
+    count(counters_->responses[redirect.status / 100]);
+    response_begun_ = response_ended_ = true;
+    http1::ResponseHead& head = worker_->scratch().response;
+    head.reset();
+    head.status = redirect.status;
+    head.reason = reason_phrase(redirect.status);
+    head.headers[0] = {"location", location};
+    head.header_count = 1;
+    head.framing = is_head_ ? http1::Framing::None : http1::Framing::Length;
+    client_->send_response(head, true);
 }
 
 void Exchange::drop_upstream()

@@ -63,6 +63,8 @@ public:
 
     [[nodiscard]] bool response_begun() const { return response_begun_; }
     [[nodiscard]] ListenerCounters* counters() const { return counters_; }
+    // What is to be done to the response's fields; null: nothing.
+    [[nodiscard]] const model::HeaderModifier* response_modifier() const { return response_modifier_; }
 
 private:
     void on_upstream_ready() override;
@@ -72,6 +74,7 @@ private:
     void on_response_body(Bytes body, bool end) override;
     void on_response_trailers(std::span<const http1::Header> trailers) override;
 
+    void answer_elsewhere(const model::Redirect& redirect, const std::string& location);
     void connect(bool fresh);
     void send_pending_body();
     void drop_upstream();
@@ -85,7 +88,8 @@ private:
     SnapshotPtr snapshot_;
     ListenerCounters* counters_ = nullptr;
     const plan::Backend* backend_ = nullptr;
-    std::uint64_t deadline_ms_ = 0;  // on the loop's clock; 0: none
+    const model::HeaderModifier* response_modifier_ = nullptr;  // of the snapshot
+    std::uint64_t deadline_ms_ = 0;                             // on the loop's clock; 0: none
     UpstreamPool::Target target_;
     ForwardedHead head_;
     std::vector<SocketAddress> tried_;  // endpoints that did not answer

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/proxy/forwarded_head.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -25,6 +26,14 @@ bool is_owned_by_gateway(std::string_view name)
             return true;
     }
     return false;
+}
+
+// Whether a field that came is not to pass, for a modifier sets or removes it.
+bool is_replaced(const model::HeaderModifier& modifier, std::string_view name)
+{
+    const auto is_it = [name](std::string_view other) { return http1::equals_ignoring_case(name, other); };
+    return std::ranges::any_of(modifier.set, [&](const model::HeaderField& field) { return is_it(field.name); }) ||
+           std::ranges::any_of(modifier.remove, is_it);
 }
 
 class Writer {
@@ -103,7 +112,7 @@ void write_forwarded_fields(Writer& writer, std::span<const http1::Header> heade
 }  // namespace
 
 void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, std::string_view path,
-                          const Arrival& from, bool end, bool to_http2)
+                          const Arrival& from, const model::HeaderModifier& modifier, bool end, bool to_http2)
 {
     const std::span<const http1::Header> headers(head.headers, head.header_count);
     const bool names_fields = http1::find_field(headers, "connection") != nullptr;
@@ -130,9 +139,14 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
     writer.line("Host", out.authority);
     for (const http1::Header& header : headers) {
         if (http1::is_hop_by_hop(header.name) || is_owned_by_gateway(header.name) ||
-            (names_fields && http1::has_token(headers, "connection", header.name)))
+            (names_fields && http1::has_token(headers, "connection", header.name)) ||
+            is_replaced(modifier, header.name))
             continue;
         writer.field(header.name, header.value);
+    }
+    for (const auto* fields : {&modifier.set, &modifier.add}) {
+        for (const model::HeaderField& field : *fields)
+            writer.field(field.name, field.value);
     }
     write_forwarded_fields(writer, headers, from, out.authority);
     write_framing(writer, out, head, end, to_http2);
@@ -145,8 +159,52 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
     text += "\r\n";
 }
 
-ResponseFilter::ResponseFilter(const http1::ResponseHead& head)
+std::string redirect_location(const model::Redirect& redirect, const http1::RequestHead& head, std::string_view path,
+                              const model::PathMatch& matched, const Arrival& from)
+{
+    constexpr std::uint16_t kHttp = 80;
+    constexpr std::uint16_t kHttps = 443;
+    const std::string scheme = !redirect.scheme.empty() ? redirect.scheme : from.tls ? "https" : "http";
+    const std::uint16_t usual = scheme == "https" ? kHttps : kHttp;
+    std::string location = scheme + "://";
+    if (!redirect.hostname.empty())
+        location += redirect.hostname;
+    else if (head.authority.empty())
+        location += from.local.address.to_string();
+    else
+        location += head.authority.substr(
+            0, head.authority.find(':', head.authority.starts_with('[') ? head.authority.find(']') : 0));
+    // Without a port that of the scheme, if one is given, else the listener's.
+    const std::uint16_t port = redirect.port.value_or(redirect.scheme.empty() ? from.local.port : usual);
+    if (port != usual)
+        location += ":" + std::to_string(port);
+    std::string_view rest = path;
+    if (redirect.full_path) {
+        location += *redirect.full_path;
+        rest = {};
+    } else if (redirect.prefix) {
+        std::string_view prefix = matched.value;
+        while (prefix.ends_with('/'))
+            prefix.remove_suffix(1);
+        rest.remove_prefix(std::min(prefix.size(), rest.size()));
+        std::string_view instead = *redirect.prefix;
+        while (instead.ends_with('/'))
+            instead.remove_suffix(1);
+        location += instead;
+        if (instead.empty() && rest.empty())
+            location += '/';
+    }
+    location += rest;
+    if (!head.query.empty()) {
+        location += '?';
+        location += head.query;
+    }
+    return location;
+}
+
+ResponseFilter::ResponseFilter(const http1::ResponseHead& head, const model::HeaderModifier* modifier)
     : headers_(head.headers, head.header_count),
+      modifier_(modifier),
       names_fields_(http1::find_field(headers_, "connection") != nullptr),
       owns_length_(head.framing != http1::Framing::None || head.status == 204)
 {
@@ -157,6 +215,8 @@ bool ResponseFilter::passes(const http1::Header& header) const
     if (http1::is_hop_by_hop(header.name))
         return false;
     if (owns_length_ && http1::equals_ignoring_case(header.name, "content-length"))
+        return false;
+    if (modifier_ != nullptr && is_replaced(*modifier_, header.name))
         return false;
     return !names_fields_ || !http1::has_token(headers_, "connection", header.name);
 }

@@ -212,11 +212,12 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
     head += ' ';
     head += response.reason;
     head += "\r\n";
-    const ResponseFilter filter(response);
+    const ResponseFilter filter(response, exchange_->response_modifier());
     for (const http1::Header& header : std::span(response.headers, response.header_count)) {
         if (filter.passes(header))
             add_field(head, header.name, header.value);
     }
+    filter.add_own([&head](std::string_view name, std::string_view value) { add_field(head, name, value); });
     if (response.framing == http1::Framing::Length) {
         head += "Content-Length: ";
         add_number(head, response.content_length);

@@ -35,7 +35,7 @@ public:
     void send_continue() override { connection_->submit_continue(*this); }
     void send_response(const http1::ResponseHead& head, bool end) override
     {
-        connection_->submit_response(*this, head, end);
+        connection_->submit_response(*this, head, exchange_->response_modifier(), end);
     }
     void send_body(Bytes body, bool end) override { send(std::move(body), end); }
     void send_trailers(std::span<const http1::Header> trailers) override { Http2Stream::send_trailers(trailers); }

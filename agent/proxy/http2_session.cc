@@ -406,27 +406,32 @@ void Http2Session::submit_continue(Http2Stream& stream)
     worker_->flush_soon(*this);
 }
 
-void Http2Session::submit_response(Http2Stream& stream, const http1::ResponseHead& head, bool end)
+void Http2Session::submit_response(Http2Stream& stream, const http1::ResponseHead& head,
+                                   const model::HeaderModifier* modifier, bool end)
 {
     std::vector<nghttp2_nv> fields;
     fields.reserve(head.header_count + 2U);
     const std::string status = std::to_string(head.status);
     const std::string length = std::to_string(head.content_length);
     fields.push_back(nv_of(":status", status));
+    const ResponseFilter filter(head, modifier);
     std::size_t name_bytes = 0;
     for (const http1::Header& header : std::span(head.headers, head.header_count))
         name_bytes += header.name.size();
+    filter.add_own([&](std::string_view name, std::string_view) { name_bytes += name.size(); });
     std::string names;
     names.reserve(name_bytes);  // views into it must stay
-    const ResponseFilter filter(head);
-    for (const http1::Header& header : std::span(head.headers, head.header_count)) {
-        if (!filter.passes(header))
-            continue;
+    const auto add = [&](std::string_view name, std::string_view value) {
         const std::size_t at = names.size();
-        for (const char c : header.name)
+        for (const char c : name)
             names += http1::to_lower(c);
-        fields.push_back(nv_of(std::string_view(names).substr(at), header.value));
+        fields.push_back(nv_of(std::string_view(names).substr(at), value));
+    };
+    for (const http1::Header& header : std::span(head.headers, head.header_count)) {
+        if (filter.passes(header))
+            add(header.name, header.value);
     }
+    filter.add_own(add);
     if (head.framing == http1::Framing::Length)
         fields.push_back(nv_of("content-length", length));
     const nghttp2_data_provider2 body = provider_of(stream);

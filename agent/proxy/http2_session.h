@@ -82,7 +82,8 @@ public:
     enum class Side : std::uint8_t { Server, Client };
 
     // `end`: no body and no trailers follow.
-    void submit_response(Http2Stream& stream, const http1::ResponseHead& head, bool end);
+    void submit_response(Http2Stream& stream, const http1::ResponseHead& head, const model::HeaderModifier* modifier,
+                         bool end);
     void submit_continue(Http2Stream& stream);
     // The stream's id; negative: none is left, or the peer takes no more.
     [[nodiscard]] std::int32_t submit_request(Http2Stream& stream, const ForwardedHead& head, bool end);

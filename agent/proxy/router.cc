@@ -18,6 +18,7 @@ namespace {
 struct Entry {
     Conditions conditions;
     const plan::HttpRule* rule = nullptr;
+    const model::PathMatch* path = nullptr;
 };
 
 struct Host {
@@ -92,15 +93,16 @@ void compile_host(const plan::HttpHost& spec, const plan::HttpListener& listener
             !compile_values(source.match.query_params, regexes, entry.conditions.query_params))
             continue;
         entry.rule = &listener.rules[source.rule];
+        entry.path = &source.match.path;
         add_path(source.match.path, static_cast<PathTrie::Index>(i), regexes, host.paths);
     }
 }
 
-const plan::HttpRule* find_rule(const Host& host, const RequestView& request)
+const Entry* find_entry(const Host& host, const RequestView& request)
 {
     const PathTrie::Index index = host.paths.find(
         request.path, [&](PathTrie::Index each) { return meets(request, host.entries[each].conditions); });
-    return index == PathTrie::kNone ? nullptr : host.entries[index].rule;
+    return index == PathTrie::kNone ? nullptr : &host.entries[index];
 }
 
 }  // namespace
@@ -140,7 +142,11 @@ RouteResult Router::route(const RequestView& request) const
         const Listener& listener = state_->listeners[each];
         result.listener = listener.spec;
         listener.by_hostname.visit(host.name(), [&](HostIndex::Index index) {
-            result.rule = find_rule(listener.hosts[index], request);
+            const Entry* entry = find_entry(listener.hosts[index], request);
+            if (entry == nullptr)
+                return false;
+            result.rule = entry->rule;
+            result.path = entry->path;
             return result.rule != nullptr;
         });
         return true;  // the most specific listener serves, alone

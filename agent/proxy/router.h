@@ -38,6 +38,7 @@ struct RequestView {
 struct RouteResult {
     const plan::HttpListener* listener = nullptr;  // none: no listener for this host, 404
     const plan::HttpRule* rule = nullptr;          // none: 404
+    const model::PathMatch* path = nullptr;        // that led to the rule
 };
 
 class Router {

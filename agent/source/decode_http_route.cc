@@ -86,7 +86,7 @@ model::HttpRouteRule decode_http_rule(const Value& value)
         rule.matches.emplace_back();
     rule.filters = decode_filters(f["filters"], FilterSet::Http);
     rule.backend_refs = decode_backend_refs(f["backendRefs"], 0, FilterSet::Http);
-    if (std::ranges::find(rule.filters, "RequestRedirect") != rule.filters.end() && !rule.backend_refs.empty())
+    if (rule.filters.redirect && !rule.backend_refs.empty())
         f["filters"].refuse("a rule with a RequestRedirect filter takes no backendRefs");
     decode_timeouts(f["timeouts"], rule);
     f.not_acted_on({"retry", "sessionPersistence"});

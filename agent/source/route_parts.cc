@@ -39,50 +39,6 @@ Fault clash(const model::ParentReference& a, const model::ParentReference& b)
     return std::nullopt;
 }
 
-enum class FilterUse { Once, Repeated };
-struct FilterType {
-    std::string_view name;
-    std::string_view field;  // that holds its settings
-    FilterUse use;
-    bool grpc;  // a GRPCRoute has it too
-};
-constexpr std::array<FilterType, 8> kFilterTypes{{
-    {"RequestHeaderModifier", "requestHeaderModifier", FilterUse::Once, true},
-    {"ResponseHeaderModifier", "responseHeaderModifier", FilterUse::Once, true},
-    {"RequestMirror", "requestMirror", FilterUse::Repeated, true},
-    {"RequestRedirect", "requestRedirect", FilterUse::Once, false},
-    {"URLRewrite", "urlRewrite", FilterUse::Once, false},
-    {"ExtensionRef", "extensionRef", FilterUse::Repeated, true},
-    {"CORS", "cors", FilterUse::Once, false},
-    {"ExternalAuth", "externalAuth", FilterUse::Once, false},
-}};
-
-// The filter's type; empty when it is not valid.
-std::string decode_filter(const Value& value, FilterSet set)
-{
-    Fields f(value);
-    const Value type = f["type"].required();
-    const std::string name = type.string();
-    const FilterType* found = nullptr;
-    std::string accepted;
-    for (const FilterType& each : kFilterTypes) {
-        if (set == FilterSet::Grpc && !each.grpc)
-            continue;
-        accepted += (accepted.empty() ? "" : ", ") + std::string(each.name);
-        const Value settings = f[each.field];
-        if (each.name == name) {
-            found = &each;
-            if (!settings.present())
-                settings.refuse("required with type " + name + ", but missing");
-        } else if (settings.present() && !name.empty()) {
-            settings.refuse("does not belong to a filter of type " + printable(name));
-        }
-    }
-    if (found == nullptr && !name.empty())
-        type.refuse("not one of the accepted values: " + accepted);
-    return found != nullptr ? name : "";
-}
-
 model::BackendRef decode_backend_ref(const Value& value, FilterSet set)
 {
     Fields f(value);
@@ -125,24 +81,6 @@ std::vector<std::string> decode_hostnames(const Value& value, std::size_t min, s
     for (const Value& item : value.list(min, max))
         names.push_back(item.required().string(hostname));
     return names;
-}
-
-std::vector<std::string> decode_filters(const Value& value, FilterSet set)
-{
-    std::vector<std::string> types;
-    for (const Value& item : value.list(0, 16)) {
-        std::string type = decode_filter(item, set);
-        const bool repeated = std::ranges::find(types, type) != types.end();
-        const auto row = std::ranges::find(kFilterTypes, type, &FilterType::name);
-        if (repeated && row != kFilterTypes.end() && row->use == FilterUse::Once)
-            item.refuse(type + " cannot be repeated in one list of filters");
-        if (!type.empty())
-            types.push_back(std::move(type));
-    }
-    const auto has = [&](std::string_view type) { return std::ranges::find(types, type) != types.end(); };
-    if (has("RequestRedirect") && has("URLRewrite"))
-        value.refuse("RequestRedirect and URLRewrite exclude each other");
-    return types;
 }
 
 std::vector<model::BackendRef> decode_backend_refs(const Value& value, std::size_t min, FilterSet set)

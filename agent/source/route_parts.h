@@ -17,8 +17,8 @@ enum class FilterSet { None, Http, Grpc };
 
 [[nodiscard]] std::vector<model::ParentReference> decode_parent_refs(const Value& value);
 [[nodiscard]] std::vector<std::string> decode_hostnames(const Value& value, std::size_t min, std::size_t max);
-// The types of the filters; not those that are not valid.
-[[nodiscard]] std::vector<std::string> decode_filters(const Value& value, FilterSet set);
+// Not those that are not valid.
+[[nodiscard]] model::Filters decode_filters(const Value& value, FilterSet set);
 [[nodiscard]] std::vector<model::BackendRef> decode_backend_refs(const Value& value, std::size_t min, FilterSet set);
 [[nodiscard]] std::vector<model::ValueMatch> decode_value_matches(const Value& value, Check value_check);
 

@@ -86,7 +86,7 @@ TEST(GrpcPlan, WhatIsNotSupportedIsRefusedByField)
     for (const Row& row : rows) {
         model::GrpcRoute route = grpc_route("r", {}, {row.match});
         if (row.filter)
-            route.rules[0].filters = {"RequestHeaderModifier"};
+            route.rules[0].filters.types = {"RequestMirror"};
         const Plan plan = grpc_world().add(route).plan();
         EXPECT_EQ(route_outcome(plan, "GRPCRoute", "r", "Accepted"), "False/UnsupportedValue") << row.claim;
         const std::string text = route_message(plan, "GRPCRoute", "r", "Accepted");

@@ -116,9 +116,9 @@ TEST(HttpPlan, OfHeadersAndQueryParametersWithOneNameTheFirstCounts)
 TEST(HttpPlan, WhatIsNotSupportedRefusesTheWholeRouteByField)
 {
     model::HttpRoute rule_filter = http_route("r");
-    rule_filter.rules[0].filters = {"RequestRedirect"};
+    rule_filter.rules[0].filters.types = {"RequestRedirect", "URLRewrite"};
     model::HttpRoute backend_filter = http_route("r");
-    backend_filter.rules[0].backend_refs[0].filters = {"RequestHeaderModifier"};
+    backend_filter.rules[0].backend_refs[0].filters.types = {"RequestHeaderModifier"};
     model::HttpRoute path = http_route("r");
     path.rules[0].matches = {match(PathPrefix, "/"), match(RegularExpression, "/(")};
     model::HttpRoute header = http_route("r");
@@ -132,7 +132,7 @@ TEST(HttpPlan, WhatIsNotSupportedRefusesTheWholeRouteByField)
         const char* in_message;
     };
     const Row rows[] = {
-        {rule_filter, "spec.rules[0].filters[0].type RequestRedirect"},
+        {rule_filter, "spec.rules[0].filters[1].type URLRewrite"},
         {backend_filter, "spec.rules[0].backendRefs[0].filters[0].type RequestHeaderModifier"},
         {path, "spec.rules[0].matches[1].path.value: \"/(\""},
         {header, "spec.rules[0].matches[0].headers[0].value"},

@@ -401,6 +401,43 @@ TEST_P(HttpConnection, TheNextRequestMayComeBeforeTheAnswer)
     }
 }
 
+TEST_P(HttpConnection, HeaderModifiersSetAddAndRemove)
+{
+    Acceptor acceptor;
+    plan::HttpRule rule = to(acceptor);
+    const model::HeaderModifier modifier{.set = {{"X-Set", "new"}}, .add = {{"X-Add", "2"}}, .remove = {"x-gone"}};
+    rule.filters.request_headers = rule.filters.response_headers = modifier;
+    Peer client = Peer::connect(serve(std::move(rule)));
+    const std::string fields = "x-set: old\r\nX-Add: 1\r\nX-Gone: 1\r\n";
+    const std::string wanted = "X-Add: 1\r\nX-Set: new\r\nX-Add: 2\r\n";
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n");
+    Peer backend = acceptor.accept();
+    const std::string request = backend.read_until("\r\n\r\n");
+    EXPECT_NE(request.find(wanted), std::string::npos) << request;
+    EXPECT_EQ(request.find("old"), std::string::npos) << request;
+    EXPECT_EQ(request.find("X-Gone"), std::string::npos) << request;
+    backend.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + fields + "\r\n");
+    const std::string response = client.read_until("\r\n\r\n");
+    EXPECT_NE(response.find(wanted), std::string::npos) << response;
+    EXPECT_EQ(response.find("old"), std::string::npos) << response;
+    EXPECT_EQ(response.find("X-Gone"), std::string::npos) << response;
+}
+
+TEST_P(HttpConnection, ARedirectIsAnsweredWithoutABackend)
+{
+    plan::HttpRule rule{.name = "r"};
+    rule.filters.redirect = model::Redirect{.hostname = "b.example", .status = 301};
+    const std::uint16_t port = serve(std::move(rule));
+    Peer client = Peer::connect(port);
+    for (const char* method : {"GET", "HEAD", "POST"}) {
+        client.send(std::string(method) + " /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+        const std::string answer = client.read_until("\r\n\r\n");
+        EXPECT_TRUE(answer.starts_with("HTTP/1.1 301 Moved Permanently\r\n")) << answer;
+        EXPECT_NE(answer.find("location: http://b.example:" + std::to_string(port) + "/x\r\n"), std::string::npos)
+            << answer;
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Io, HttpConnection, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
 
 }  // namespace

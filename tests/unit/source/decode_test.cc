@@ -109,7 +109,7 @@ TEST(Decode, AnHttpRouteKeepsWhatItSays)
     EXPECT_EQ(rule.matches[0].headers[1].type, model::ValueMatchType::RegularExpression);
     EXPECT_EQ(rule.matches[0].query_params.at(0).value, "v");
     EXPECT_EQ(rule.matches[1].path, (model::PathMatch{PathMatchType::PathPrefix, "/p"}));
-    EXPECT_EQ(rule.filters, (std::vector<std::string>{"RequestMirror", "URLRewrite"}));
+    EXPECT_EQ(rule.filters.types, (std::vector<std::string>{"RequestMirror", "URLRewrite"}));
     EXPECT_EQ(rule.request_timeout_ms, 90'000U);
     EXPECT_EQ(rule.backend_request_timeout_ms, 500U);
     ASSERT_EQ(rule.backend_refs.size(), 3U);
@@ -117,7 +117,7 @@ TEST(Decode, AnHttpRouteKeepsWhatItSays)
     EXPECT_EQ(rule.backend_refs[0].kind, "Service");
     EXPECT_EQ(rule.backend_refs[1].weight, 0U);
     EXPECT_EQ(rule.backend_refs[1].ns, "ns");
-    EXPECT_EQ(rule.backend_refs[2].filters, std::vector<std::string>{"CORS"});
+    EXPECT_EQ(rule.backend_refs[2].filters.types, std::vector<std::string>{"CORS"});
 }
 
 TEST(Decode, AGatewayGetsTheApisDefaults)
