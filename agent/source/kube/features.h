@@ -8,7 +8,23 @@
 
 namespace sluice::source {
 
-inline constexpr std::array<std::string_view, 7> kSupportedFeatures{
-    "Gateway", "GRPCRoute", "HTTPRoute", "ReferenceGrant", "TCPRoute", "TLSRoute", "UDPRoute"};
+inline constexpr std::array<std::string_view, 18> kSupportedFeatures{"GRPCRoute",
+                                                                     "Gateway",
+                                                                     "HTTPRoute",
+                                                                     "HTTPRoute303RedirectStatusCode",
+                                                                     "HTTPRoute307RedirectStatusCode",
+                                                                     "HTTPRoute308RedirectStatusCode",
+                                                                     "HTTPRouteMethodMatching",
+                                                                     "HTTPRoutePathRedirect",
+                                                                     "HTTPRoutePortRedirect",
+                                                                     "HTTPRouteQueryParamMatching",
+                                                                     "HTTPRouteResponseHeaderModification",
+                                                                     "HTTPRouteSchemeRedirect",
+                                                                     "ReferenceGrant",
+                                                                     "TCPRoute",
+                                                                     "TLSRoute",
+                                                                     "TLSRouteModeMixed",
+                                                                     "TLSRouteModeTerminate",
+                                                                     "UDPRoute"};
 
 }  // namespace sluice::source
