@@ -18,7 +18,6 @@ Result<std::unique_ptr<Cluster>> Cluster::make(const Options& options)
     if (!opened)
         return std::unexpected(opened.error());
     std::unique_ptr<Cluster> cluster(new Cluster());
-    cluster->node_ = options.node;
     cluster->change_.reset(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!cluster->change_.valid())
         return fail(errno, "eventfd", "cluster");
@@ -31,7 +30,21 @@ Result<std::unique_ptr<Cluster>> Cluster::make(const Options& options)
             self->writer_->set_leading(leading);
             self->poke();
         });
+    cluster->membership_ = std::make_unique<source::Membership>(
+        shared, options.ns, options.node, [self = cluster.get()](std::vector<std::string> members) {
+            {
+                const std::lock_guard lock(self->mutex_);
+                self->members_ = std::move(members);
+            }
+            self->poke();
+        });
     return cluster;
+}
+
+std::vector<std::string> Cluster::members() const
+{
+    const std::lock_guard lock(mutex_);
+    return members_;
 }
 
 void Cluster::poke() const

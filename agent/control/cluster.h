@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "agent/model/status.h"
 #include "agent/source/kube/kube_source.h"
 #include "agent/source/kube/lease.h"
+#include "agent/source/kube/membership.h"
 #include "agent/source/kube/status_writer.h"
 
 namespace sluice::control {
@@ -28,22 +30,22 @@ public:
     [[nodiscard]] int change_fd() const { return change_.get(); }  // readable when what follows may have changed
     [[nodiscard]] bool drain_changes();
     [[nodiscard]] bool is_leading() const { return leading_; }  // this node writes, and gives addresses
-    [[nodiscard]] std::vector<std::string> members() const
-    {
-        return {node_};
-    }  // the nodes that serve, this one included
+    // The nodes that serve, this one included; sorted. None as long as it is not known.
+    [[nodiscard]] std::vector<std::string> members() const;
 
 private:
     Cluster() = default;
     void poke() const;
 
-    std::string node_;
     UniqueFd change_;
     std::atomic<bool> leading_ = false;
+    mutable std::mutex mutex_;
+    std::vector<std::string> members_;
     // Each uses those above it.
     std::unique_ptr<source::KubeSource> source_;
     std::unique_ptr<source::StatusWriter> writer_;
     std::unique_ptr<source::Leadership> leadership_;
+    std::unique_ptr<source::Membership> membership_;
 };
 
 }  // namespace sluice::control

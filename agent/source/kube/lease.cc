@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/source/kube/lease.h"
 
-#include <condition_variable>
-#include <ctime>
-#include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "agent/source/kube/lease_time.h"
 #include "base/log.h"
 
 namespace sluice::source {
@@ -17,31 +15,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kCallTime(3'000);
 constexpr milliseconds kReleaseTime(2'000);
 
-// metav1.MicroTime.
-std::string micro_time()
-{
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    std::tm parts{};
-    gmtime_r(&now.tv_sec, &parts);
-    char text[64];
-    const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    std::snprintf(text + size, sizeof text - size, ".%06ldZ", now.tv_nsec / 1000);
-    return text;
-}
-
 std::string text_of(const json& object, const char* key)
 {
     const auto found = object.find(key);
     return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-void wait(milliseconds time, const std::stop_token& stop)
-{
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    never.wait_for(lock, stop, time, [] { return false; });
 }
 
 }  // namespace
@@ -88,7 +65,7 @@ void Leadership::run(const std::stop_token& stop)
         // Who could not renew in time must not write any more: another may lead.
         if (!is_held && leading_ && Clock::now() - renewed_ > options_.duration - options_.renew)
             set_leading(false);
-        wait(leading_ && is_held ? options_.renew : milliseconds(options_.renew) / 4, stop);
+        pause(leading_ && is_held ? options_.renew : milliseconds(options_.renew) / 4, stop);
     }
 }
 
