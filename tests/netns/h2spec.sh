@@ -35,17 +35,31 @@ start_sluice --io "$io"
 
 port=80 arguments=()
 [ "$protocol" != tls ] || port=443 arguments=(--tls --insecure)
-# Its exit code tells of any failure: the report is judged.
-in_ns client "$tools/h2spec" --strict -h $vip4 -p $port "${arguments[@]}" -P /h2spec -j "$tmp/report.xml" \
-    >"$tmp/h2spec.out" || true
-python3 - "$tmp/report.xml" "${permitted[@]}" <<'END' || fail "h2spec: $(sed -n '/^Failures/,$p' "$tmp/h2spec.out")"
+# h2spec RUN: its exit code tells of any failure, the report is judged.
+h2spec() {
+    in_ns client "$tools/h2spec" --strict -h $vip4 -p $port "${arguments[@]}" -P /h2spec -j "$tmp/report$1.xml" \
+        >"$tmp/h2spec.out" || true
+}
+# judge REPORT...: what fails in every one of them counts.
+judge() {
+    python3 - "${#permitted[@]}" "${permitted[@]}" "$@" <<'END'
 import sys
 import xml.etree.ElementTree as ElementTree
 
-permitted = set(sys.argv[2:])
-cases = [(f"{suite.get('id')}: {case.get('classname')}", case)
-         for suite in ElementTree.parse(sys.argv[1]).iter("testsuite") for case in suite.iter("testcase")]
-failed = {name for name, case in cases if case.find("failure") is not None or case.find("error") is not None}
+permitted, reports = set(sys.argv[2:][:int(sys.argv[1])]), sys.argv[2:][int(sys.argv[1]):]
+
+
+def cases_of(report):
+    return [(f"{suite.get('id')}: {case.get('classname')}", case)
+            for suite in ElementTree.parse(report).iter("testsuite") for case in suite.iter("testcase")]
+
+
+def failed_in(report):
+    return {name for name, case in cases_of(report) if case.find("failure") is not None or case.find("error") is not None}
+
+
+cases = cases_of(reports[0])
+failed = set.intersection(*map(failed_in, reports))
 skipped = [name for name, case in cases if case.find("skipped") is not None]
 print(f"{len(cases)} cases, {len(cases) - len(failed)} pass, {len(failed & permitted)} others are permitted")
 complaints = [f"fails: {name}" for name in sorted(failed - permitted)]
@@ -55,6 +69,14 @@ if len(cases) < 145:
     complaints.append(f"only {len(cases)} cases ran")
 sys.exit("\n".join(complaints) or 0)
 END
+}
+h2spec 1
+# Some cases are races of the suite itself: "half closed (remote): Sends a DATA frame" reads the answer, if that was sent
+# before the frame came, in place of the error. What is wrong with us is wrong twice.
+judge "$tmp/report1.xml" || {
+    h2spec 2
+    judge "$tmp/report1.xml" "$tmp/report2.xml"
+} || fail "h2spec: $(sed -n '/^Failures/,$p' "$tmp/h2spec.out")"
 status_is .ready >/dev/null || fail "the agent is no longer ready"
 stop_sluice
 [ $sluice_status = 0 ] || fail "exit code $sluice_status"
