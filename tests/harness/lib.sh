@@ -15,6 +15,8 @@ set -euo pipefail
 
 : "${BUILD:?the build tree}" "${test_name:?}"
 harness=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../harness/judge.sh
+. "$harness/judge.sh"
 repository=$(cd "$harness/../.." && pwd)
 BUILD=$(cd "$BUILD" && pwd)
 sluice=${SLUICE:-$BUILD/sluice}
@@ -27,16 +29,7 @@ client4=192.0.2.2 client6=2001:db8:2::2
 node4=192.0.2.1 node6=2001:db8:2::1
 remote4=192.0.2.3 remote6=2001:db8:2::3
 pods=(b1 b2 b3)  # the demo calls its own otherwise
-pids=() sluice_pid='' tmp=''
-
-say() { printf '%s\n' "$*"; }
-fail() {
-    trap - ERR
-    printf 'FAILED: %s\n' "$*" >&2
-    [ -z "$tmp" ] || { [ ! -e "$tmp/sluice.log" ] || tail -n 30 "$tmp/sluice.log" >&2; }
-    exit 1
-}
-skip() { say "SKIPPED: $*"; exit 77; }
+sluice_pid=''
 
 cleanup() {
     local status=$?
@@ -46,9 +39,7 @@ cleanup() {
     exit "$status"
 }
 remove_everything() {
-    local pid
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+    end_spawned
     delete_namespaces
     if [ -n "$tmp" ]; then
         ! mountpoint -q "$tmp/bpf" || umount "$tmp/bpf"
@@ -63,36 +54,13 @@ delete_namespaces() {
     done
 }
 
-# wait_until SECONDS WHAT COMMAND...: polls until the command succeeds.
-wait_until() {
-    local deadline=$((SECONDS + $1)) what=$2
-    shift 2
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt "$deadline" ] || fail "waited in vain: $what"
-        sleep 0.05
-    done
-}
-
 in_ns() { local ns=$1; shift; nsenter --net="/run/netns/$ns_prefix-$ns" "$@"; }
 # client_in NS ARGS...: the test client. Its JSON is judged, not its exit code.
 client_in() { local ns=$1; shift; in_ns "$ns" "$test_client" "$@" || true; }
 client() { client_in client "$@"; }
 
-# background NAME NS COMMAND...: its pid in $background_pid, its output in $tmp/NAME.out. End it with finish.
-background() {
-    local name=$1 ns=$2
-    shift 2
-    # No function here: the pid must be the command's, not that of a subshell around it.
-    nsenter --net="/run/netns/$ns_prefix-$ns" "$@" >"$tmp/$name.out" 2>"$tmp/$name.err" &
-    background_pid=$!
-    pids+=("$background_pid")
-}
-# finish PID NAME: SIGTERM, wait, print what it wrote. The test goes on whatever the exit code was.
-finish() {
-    kill -TERM "$1" 2>/dev/null || true
-    wait "$1" || true
-    cat "$tmp/$2.out"
-}
+# background NAME NS COMMAND...: as `spawn`, in a namespace.
+background() { local name=$1 ns=$2; shift 2; spawn "$name" nsenter --net="/run/netns/$ns_prefix-$ns" "$@"; }
 
 link_pair() {  # link_pair NS IFACE PEER_NS PEER_IFACE
     ip link add "$2" netns "$ns_prefix-$1" type veth peer name "$4" netns "$ns_prefix-$3"
@@ -316,11 +284,10 @@ agent_ready_or_dead() { ! kill -0 "$sluice_pid" 2>/dev/null || status_is .ready;
 # stop_sluice [SIGNAL]: waits for its end; its exit code is in $sluice_status.
 stop_sluice() {
     kill -"${1:-TERM}" "$sluice_pid"
-    wait_until 30 "the agent ends" agent_gone
+    wait_until 30 "the agent ends" has_ended "$sluice_pid"
     sluice_status=0
     wait "$sluice_pid" 2>/dev/null || sluice_status=$?
 }
-agent_gone() { [ "$(ps -o stat= -p "$sluice_pid" | cut -c1)" = Z ] || ! kill -0 "$sluice_pid" 2>/dev/null; }
 
 # pinned_link FILE: a link of the node as JSON; fails for another kind of pin. bpftool 7.5 exits with 255 for a link too.
 pinned_link() { { in_ns node bpftool -j link show pinned "$1" 2>/dev/null || true; } | jq -ec 'select(.prog_id)'; }
@@ -339,12 +306,6 @@ apply_and_wait() {
 
 # --- judging ---------------------------------------------------------------------------------------------------------
 
-# expect JSON JQ_EXPRESSION WHAT
-expect() { jq -e "$2" <<<"$1" >/dev/null || fail "$3: wanted $2, got $1"; }
-# expect_share JSON NAME PERCENT TOLERANCE: of all that was answered.
-expect_share() {
-    expect "$1" "((.names[\"$2\"] // 0) * 100 / ([.names[]] | add)) as \$p | \$p >= $3 - $4 and \$p <= $3 + $4" "share of $2"
-}
 expect_path() {  # expect_path LISTENER PATH
     expect "$(status_json)" ".listeners[] | select(.name == \"default/edge/$1\") | .path == \"$2\" and .problem == \"\"" "path of $1"
 }
