@@ -75,6 +75,12 @@ int status(const std::string& address, bool json)
     return 0;
 }
 
+int probe(const std::string& address, const std::string& what)
+{
+    const auto answer = admin::fetch(address, what == "ready" ? "/readyz" : "/healthz");
+    return answer ? 0 : report_error(answer.error());
+}
+
 std::string host_name()
 {
     char name[256] = "";
@@ -157,10 +163,17 @@ int main(int argc, char** argv)
     status_command->add_option("--admin", admin_address, "Where the agent's admin endpoint is")->capture_default_str();
     status_command->add_option("-o,--output", format, "text or json")->check(CLI::IsMember({"text", "json"}));
 
+    std::string asked;
+    CLI::App* probe_command = app.add_subcommand("probe", "Exit 0 if the running agent is live, or ready; else 1");
+    probe_command->add_option("what", asked, "live or ready")->required()->check(CLI::IsMember({"live", "ready"}));
+    probe_command->add_option("--admin", admin_address, "Where the agent's admin endpoint is")->capture_default_str();
+
     CLI11_PARSE(app, argc, argv);
     if (run_command->parsed())
         return run(options, log_level);
     if (check_command->parsed())
         return check(paths);
+    if (probe_command->parsed())
+        return probe(admin_address, asked);
     return status(admin_address, format == "json");
 }

@@ -133,7 +133,7 @@ std::optional<http::response<http::string_body>> get(const Address& address, con
 
 struct Server::State {
     Address address;
-    std::function<Report()> report;
+    Answers answers;
     std::size_t connections = 0;  // of the thread
     asio::io_context io{1};
     asio::basic_socket_acceptor<Protocol> acceptor{io};
@@ -205,13 +205,14 @@ http::response<http::string_body> Server::State::answer(const http::request<http
         response.set(http::field::allow, "GET, HEAD");
         set(http::status::method_not_allowed, "only GET and HEAD\n");
     } else if (path == "/status") {
-        set(http::status::ok, to_json(report()), "application/json");
+        set(http::status::ok, to_json(answers.report()), "application/json");
     } else if (path == "/metrics") {
-        set(http::status::ok, to_metrics(report()), "text/plain; version=0.0.4");
+        set(http::status::ok, to_metrics(answers.report()), "text/plain; version=0.0.4");
     } else if (path == "/healthz") {
-        set(http::status::ok, "ok\n");
+        const bool alive = answers.is_alive();
+        set(alive ? http::status::ok : http::status::service_unavailable, alive ? "ok\n" : "a loop hangs\n");
     } else if (path == "/readyz") {
-        const bool ready = report().ready;
+        const bool ready = answers.is_ready();
         set(ready ? http::status::ok : http::status::service_unavailable, ready ? "ready\n" : "starting\n");
     } else {
         set(http::status::not_found, "no such page\n");
@@ -290,14 +291,14 @@ Server::~Server()
     }
 }
 
-Result<std::unique_ptr<Server>> Server::make(const std::string& address, std::function<Report()> report)
+Result<std::unique_ptr<Server>> Server::make(const std::string& address, Answers answers)
 {
     auto parsed = parse_address(address);
     if (!parsed)
         return std::unexpected(parsed.error());
     auto state = std::make_unique<State>();
     state->address = *std::move(parsed);
-    state->report = std::move(report);
+    state->answers = std::move(answers);
     if (auto listening = state->listen(); !listening)
         return std::unexpected(listening.error());
     return std::unique_ptr<Server>(new Server(std::move(state)));

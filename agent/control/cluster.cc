@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/control/cluster.h"
 
+#include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <random>
 
 namespace sluice::control {
 
@@ -18,33 +20,54 @@ Result<std::unique_ptr<Cluster>> Cluster::make(const Options& options)
     if (!opened)
         return std::unexpected(opened.error());
     std::unique_ptr<Cluster> cluster(new Cluster());
+    cluster->config_ = shared;
+    cluster->ns_ = options.ns;
+    cluster->identity_ = options.node + "_" + fmt::format("{:08x}", std::random_device{}());
     cluster->change_.reset(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!cluster->change_.valid())
         return fail(errno, "eventfd", "cluster");
     cluster->source_ = *std::move(opened);
     cluster->writer_ = std::make_unique<source::StatusWriter>(shared, *cluster->source_, options.controller_name);
-    cluster->leadership_ = std::make_unique<source::Leadership>(
-        shared, source::LeaseOptions{.ns = options.ns, .name = "sluice-status", .holder = options.node},
-        [self = cluster.get()](bool leading) {
-            self->leading_ = leading;
-            self->writer_->set_leading(leading);
-            self->poke();
-        });
-    cluster->membership_ = std::make_unique<source::Membership>(
-        shared, options.ns, options.node, [self = cluster.get()](std::vector<std::string> members) {
-            {
-                const std::lock_guard lock(self->mutex_);
-                self->members_ = std::move(members);
-            }
-            self->poke();
-        });
+    cluster->services_ = std::make_unique<source::ServiceWriter>(shared, *cluster->source_);
+    cluster->membership_ = std::make_unique<source::Membership>(shared, options.ns, options.node,
+                                                                [self = cluster.get()](source::Membership::View view) {
+                                                                    {
+                                                                        const std::lock_guard lock(self->mutex_);
+                                                                        self->view_ = std::move(view);
+                                                                    }
+                                                                    self->poke();
+                                                                });
     return cluster;
 }
 
-std::vector<std::string> Cluster::members() const
+void Cluster::join()
+{
+    if (leadership_)
+        return;
+    membership_->join();
+    leadership_ = std::make_unique<source::Leadership>(
+        config_, source::LeaseOptions{.ns = ns_, .name = "sluice-status", .holder = identity_},
+        [this](bool leading) { set_leading(leading); });
+}
+
+void Cluster::stand_by()
+{
+    membership_->hand_over();
+    leadership_.reset();
+    set_leading(false);
+}
+
+void Cluster::set_leading(bool leading)
+{
+    leading_ = leading;
+    writer_->set_leading(leading);
+    poke();
+}
+
+source::Membership::View Cluster::view() const
 {
     const std::lock_guard lock(mutex_);
-    return members_;
+    return view_;
 }
 
 void Cluster::poke() const

@@ -14,6 +14,7 @@
 #include "agent/source/kube/kube_source.h"
 #include "agent/source/kube/lease.h"
 #include "agent/source/kube/membership.h"
+#include "agent/source/kube/service_writer.h"
 #include "agent/source/kube/status_writer.h"
 
 namespace sluice::control {
@@ -24,28 +25,47 @@ public:
     [[nodiscard]] static Result<std::unique_ptr<Cluster>> make(const Options& options);
 
     [[nodiscard]] source::Source& source() { return *source_; }
-    // Has these statuses written, soon. The newest call counts.
+    // The objects and the other nodes were read once.
+    [[nodiscard]] bool is_complete() const { return source_->is_complete() && !view().nodes.empty(); }
+    // This node serves: it is a member from now on, and may lead. Idempotent.
+    void join();
+    // Another agent of this node is to be the member: this one looks on. Waits at most two seconds.
+    void stand_by();
+    // Has these statuses written, soon, if we lead. The newest call counts.
     void publish(const std::vector<model::ObjectStatus>& statuses) { writer_->want(statuses); }
+    // Has these Services written, soon, if we lead.
+    void publish(const std::vector<model::InfrastructureService>& services)
+    {
+        services_->want(leading_ ? services : std::vector<model::InfrastructureService>{});
+    }
+    // Tells the other nodes what this one serves.
+    void say(model::ServedGateways served) { membership_->say(std::move(served)); }
+    void set_hurry(bool hurry) { membership_->set_hurry(hurry); }  // somebody's word is waited for
 
     [[nodiscard]] int change_fd() const { return change_.get(); }  // readable when what follows may have changed
     [[nodiscard]] bool drain_changes();
     [[nodiscard]] bool is_leading() const { return leading_; }  // this node writes, and gives addresses
-    // The nodes that serve, this one included; sorted. None as long as it is not known.
-    [[nodiscard]] std::vector<std::string> members() const;
+    // The nodes that serve, this one included; none as long as it is not known. And what the others say.
+    [[nodiscard]] source::Membership::View view() const;
 
 private:
     Cluster() = default;
+    void set_leading(bool leading);
     void poke() const;
 
+    std::shared_ptr<const source::KubeConfig> config_;
+    std::string ns_;
+    std::string identity_;  // of this process
     UniqueFd change_;
     std::atomic<bool> leading_ = false;
     mutable std::mutex mutex_;
-    std::vector<std::string> members_;
+    source::Membership::View view_;
     // Each uses those above it.
     std::unique_ptr<source::KubeSource> source_;
     std::unique_ptr<source::StatusWriter> writer_;
-    std::unique_ptr<source::Leadership> leadership_;
+    std::unique_ptr<source::ServiceWriter> services_;
     std::unique_ptr<source::Membership> membership_;
+    std::unique_ptr<source::Leadership> leadership_;  // while joined
 };
 
 }  // namespace sluice::control

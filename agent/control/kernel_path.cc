@@ -5,8 +5,7 @@
 
 namespace sluice::control {
 
-Result<std::unique_ptr<KernelPath>> KernelPath::make(const Options& options, loader::Network& network,
-                                                     int steered_tcp_fd)
+Result<std::unique_ptr<KernelPath>> KernelPath::make(const Options& options, loader::Network& network)
 {
     std::unique_ptr<KernelPath> path(new KernelPath());
     auto dataplane = loader::Dataplane::open(
@@ -21,8 +20,6 @@ Result<std::unique_ptr<KernelPath>> KernelPath::make(const Options& options, loa
     if (!applier)
         return std::unexpected(applier.error());
     path->applier_.emplace(*std::move(applier));
-    if (auto steered = path->dataplane_->steer(steered_tcp_fd); !steered)
-        return std::unexpected(steered.error());
     return path;
 }
 

@@ -18,9 +18,10 @@ namespace sluice::control {
 
 class KernelPath {
 public:
-    // Opens or adopts the dataplane and steers TCP to `steered_tcp_fd`. `network` must outlive it.
-    [[nodiscard]] static Result<std::unique_ptr<KernelPath>> make(const Options& options, loader::Network& network,
-                                                                  int steered_tcp_fd);
+    // Opens or adopts the dataplane. `network` must outlive it.
+    [[nodiscard]] static Result<std::unique_ptr<KernelPath>> make(const Options& options, loader::Network& network);
+    // Hands the proxy's new connections to this listening socket, whoever had them before.
+    [[nodiscard]] Result<void> steer(int tcp_listen_fd) { return dataplane_->steer(tcp_listen_fd); }
 
     [[nodiscard]] bool adopted() const { return dataplane_->adopted(); }
     [[nodiscard]] Result<apply::Outcome> apply(const plan::Plan& plan, const apply::Facts& facts);

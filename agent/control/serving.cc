@@ -42,6 +42,61 @@ void correct_gateway(model::ObjectStatus& gateway, const ServingProblems& proble
     });
 }
 
+bool is_programmed(const model::ObjectStatus& gateway)
+{
+    const auto programmed = std::ranges::find(gateway.conditions, "Programmed", &model::Condition::type);
+    return programmed != gateway.conditions.end() && programmed->status;
+}
+
+// The nodes whose word counts for each Gateway with addresses of its own; the others are served by all members.
+std::map<std::string, std::set<std::string>> owners_of(const plan::Plan& plan, const std::vector<std::string>& members)
+{
+    std::map<std::string, std::set<std::string>> owners;
+    for (const plan::PoolAddress& one : plan.pool_addresses) {
+        std::set<std::string>& nodes = owners[one.gateway];
+        if (one.announcement == model::Announcement::None)
+            nodes.insert(members.begin(), members.end());
+        else if (!one.owner.empty())
+            nodes.insert(one.owner);
+    }
+    return owners;
+}
+
+const model::ServedGateway* find_served(const model::ServedByNode& served, const std::string& node,
+                                        const std::string& gateway)
+{
+    const auto words = served.find(node);
+    if (words == served.end())
+        return nullptr;
+    const auto found = std::ranges::lower_bound(words->second, gateway, {}, &model::ServedGateway::gateway);
+    return found != words->second.end() && found->gateway == gateway ? &*found : nullptr;
+}
+
+// False when a node is not as far.
+bool correct_by_nodes(model::ObjectStatus& status, const std::string& gateway, const std::set<std::string>& nodes,
+                      const model::ServedByNode& served)
+{
+    ServingProblems problems;
+    for (const std::string& node : nodes) {
+        const model::ServedGateway* word = find_served(served, node, gateway);
+        if (word == nullptr || word->generation < status.conditions.front().observed_generation) {
+            const std::string message = fmt::format("node {} does not serve this generation yet", node);
+            set_not_programmed(status.conditions, "Pending", message);
+            for (model::ListenerStatus& listener : status.listeners)
+                set_not_programmed(listener.conditions, "Pending", message);
+            return false;
+        }
+        for (const auto& [listener, why] : word->failed_listeners)
+            problems.listeners[gateway + "/" + listener] = fmt::format("on node {}: {}", node, why);
+        for (const auto& [address, why] : word->failed_addresses) {
+            if (const auto parsed = IpAddress::parse(address))
+                problems.addresses[*parsed] = fmt::format("on node {}: {}", node, why);
+        }
+    }
+    correct_gateway(status, problems);
+    return true;
+}
+
 using Flat = std::map<std::string, const model::Condition*>;
 
 void flatten(const std::string& subject, const Conditions& conditions, Flat& out)
@@ -86,6 +141,50 @@ void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingP
         if (status.key.kind == model::Gateway::kKind)
             correct_gateway(status, problems);
     }
+}
+
+model::ServedGateways served_gateways(const plan::Plan& plan, const ServingProblems& problems)
+{
+    model::ServedGateways served;
+    for (const model::ObjectStatus& status : plan.statuses) {
+        if (status.key.kind != model::Gateway::kKind || !is_programmed(status))
+            continue;
+        model::ServedGateway one{.gateway = status.key.ns + "/" + status.key.name,
+                                 .generation = status.conditions.front().observed_generation,
+                                 .failed_listeners = {},
+                                 .failed_addresses = {}};
+        for (const model::ListenerStatus& listener : status.listeners) {
+            if (const auto problem = problems.listeners.find(one.gateway + "/" + listener.name);
+                problem != problems.listeners.end())
+                one.failed_listeners.emplace(listener.name, problem->second);
+        }
+        for (const model::GatewayAddress& address : status.addresses) {
+            const auto parsed = IpAddress::parse(address.value);
+            if (const auto problem = parsed ? problems.addresses.find(*parsed) : problems.addresses.end();
+                problem != problems.addresses.end())
+                one.failed_addresses.emplace(address.value, problem->second);
+        }
+        served.push_back(std::move(one));
+    }
+    std::ranges::sort(served, {}, &model::ServedGateway::gateway);
+    return served;
+}
+
+ClusterStatuses cluster_statuses(const plan::Plan& plan, const std::vector<std::string>& members,
+                                 const model::ServedByNode& served)
+{
+    ClusterStatuses result{.statuses = plan.statuses, .pending = {}};
+    const auto owners = owners_of(plan, members);
+    const std::set<std::string> all(members.begin(), members.end());
+    for (model::ObjectStatus& status : result.statuses) {
+        if (status.key.kind != model::Gateway::kKind || !is_programmed(status))
+            continue;
+        const std::string gateway = status.key.ns + "/" + status.key.name;
+        const auto own = owners.find(gateway);
+        if (!correct_by_nodes(status, gateway, own == owners.end() ? all : own->second, served))
+            result.pending.insert(gateway);
+    }
+    return result;
 }
 
 std::vector<std::string> condition_changes(const std::vector<model::ObjectStatus>& before,

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/apply/apply.h"
+#include "agent/model/serving.h"
 #include "agent/model/status.h"
 #include "agent/plan/plan.h"
 
@@ -24,6 +26,18 @@ void add_kernel_problems(const std::vector<apply::L4ListenerState>& states, Serv
 // Sets Programmed=False where there is a problem: reason Pending on a listener, AddressNotUsable or ListenersNotValid
 // on its Gateway.
 void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingProblems& problems);
+
+// What this node says of the Gateways of a plan that it serves.
+[[nodiscard]] model::ServedGateways served_gateways(const plan::Plan& plan, const ServingProblems& problems);
+
+// The plan's statuses as the whole cluster is to see them: of a Gateway's problems those on the nodes that have its
+// addresses, and Programmed=False (Pending) where such a node does not serve this generation yet.
+struct ClusterStatuses {
+    std::vector<model::ObjectStatus> statuses;
+    std::set<std::string> pending;  // Gateways, "namespace/name", that wait for a node
+};
+[[nodiscard]] ClusterStatuses cluster_statuses(const plan::Plan& plan, const std::vector<std::string>& members,
+                                               const model::ServedByNode& served);
 
 // One line for every condition that differs between the two: "Gateway default/web listener http: Programmed True ->
 // False (Pending): …".

@@ -23,12 +23,19 @@ struct ClassState {
 ClassState class_state(const model::GatewayClass& gateway_class, const model::Objects& objects)
 {
     ClassState state{.spec = &gateway_class, .parameters = {}, .config = nullptr};
-    if (!gateway_class.parameters_ref)
+    const auto config_named = [&](const std::string& name) {
+        return std::ranges::find(objects.node_gateway_configs, name,
+                                 [](const auto& one) -> const auto& { return one.meta.name; });
+    };
+    if (!gateway_class.parameters_ref) {
+        // The one that bears the class's own name: both can be applied, and applied again, in any order.
+        if (const auto own = config_named(gateway_class.meta.name); own != objects.node_gateway_configs.end())
+            state.config = &*own;
         return state;
+    }
     const model::ParametersReference& ref = *gateway_class.parameters_ref;
     const std::string field = fmt::format("GatewayClass {}: spec.parametersRef", gateway_class.meta.name);
-    const auto config = std::ranges::find(objects.node_gateway_configs, ref.name,
-                                          [](const auto& one) -> const auto& { return one.meta.name; });
+    const auto config = config_named(ref.name);
     if (ref.group != model::kConfigGroup || ref.kind != model::NodeGatewayConfig::kKind)
         state.parameters = {"InvalidParameters",
                             fmt::format("{} names a kind that is not known; {}/{} is accepted", field,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -12,14 +13,21 @@
 namespace sluice::plan {
 namespace {
 
+using model::InfrastructureService;
+
 constexpr std::size_t kLabelSizeMax = 63;  // of a label's value, and of a Service's name
+
+std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 0)
+{
+    for (const char c : text)
+        hash = mix(hash ^ static_cast<std::uint8_t>(c));
+    return mix(hash ^ text.size());
+}
 
 // The beginning of `text`, and a hash of `identity`.
 std::string with_hash(std::string text, std::string_view identity)
 {
-    std::uint64_t hash = 0;
-    for (const char c : identity)
-        hash = mix(hash ^ static_cast<std::uint8_t>(c));
+    const std::uint64_t hash = hash_of(identity);
     const std::string suffix = fmt::format("-{:08x}", hash >> 32);
     text.resize(std::min(text.size(), kLabelSizeMax - suffix.size()));
     // A name's part ends neither with a dot nor with a dash.
@@ -54,12 +62,51 @@ std::vector<InfrastructureService::Port> ports_of(const model::Gateway& gateway)
     return result;
 }
 
+std::string digest_of(const InfrastructureService& service)
+{
+    std::uint64_t hash = 0;
+    for (const model::Labels* map : {&service.labels, &service.annotations}) {
+        for (const auto& [key, value] : *map)
+            hash = hash_of(value, hash_of(key, hash));
+        hash = mix(hash ^ map->size());
+    }
+    for (const InfrastructureService::Port& port : service.ports)
+        hash = hash_of(port.name, hash);
+    return fmt::format("{:016x}", hash);
+}
+
+bool holds(const model::Labels& all, const model::Labels& wanted)
+{
+    return std::ranges::all_of(wanted, [&](const auto& entry) {
+        const auto found = all.find(entry.first);
+        return found != all.end() && found->second == entry.second;
+    });
+}
+
+InfrastructureService::State state_of(const InfrastructureService& wanted, const model::Service& is)
+{
+    using State = InfrastructureService::State;
+    if (!holds(is.meta.labels, {{kManagedByLabel, kManagedBy}, {kGatewayNameLabel, label_value(wanted.gateway)}}))
+        return State::Foreign;
+    std::vector<InfrastructureService::Port> ports;
+    for (const model::ServicePort& port : is.ports)
+        ports.push_back({port.name, port.protocol, port.port});
+    std::ranges::sort(ports);
+    const bool is_current =
+        holds(is.meta.labels, wanted.labels) && holds(is.meta.annotations, wanted.annotations) && ports == wanted.ports;
+    return is_current ? State::Current : State::Outdated;
+}
+
 }  // namespace
 
 std::string label_value(const std::string& name) { return name.size() <= kLabelSizeMax ? name : with_hash(name, name); }
 
-std::vector<InfrastructureService> infrastructure_services(const std::vector<GatewayState>& gateways)
+std::vector<InfrastructureService> infrastructure_services(const std::vector<GatewayState>& gateways,
+                                                           const model::Objects& objects)
 {
+    std::map<std::pair<std::string_view, std::string_view>, const model::Service*> known;
+    for (const model::Service& service : objects.services)
+        known.emplace(std::pair{std::string_view(service.meta.ns), std::string_view(service.meta.name)}, &service);
     std::set<std::pair<std::string, std::string>> names;
     std::vector<InfrastructureService> services;
     for (const GatewayState& gateway : gateways) {
@@ -77,6 +124,10 @@ std::vector<InfrastructureService> infrastructure_services(const std::vector<Gat
         service.labels.insert_or_assign(kManagedByLabel, kManagedBy);
         service.annotations = spec.infrastructure_annotations;
         service.ports = ports_of(spec);
+        std::ranges::sort(service.ports);
+        service.annotations.insert_or_assign(kAppliedAnnotation, digest_of(service));
+        if (const auto is = known.find({service.ns, service.name}); is != known.end())
+            service.state = state_of(service, *is->second);
     }
     std::ranges::sort(services, [](const InfrastructureService& a, const InfrastructureService& b) {
         return std::tie(a.ns, a.name) < std::tie(b.ns, b.name);

@@ -109,7 +109,7 @@ Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
     plan.pool_addresses = pool_addresses(gateways, objects, facts);
     plan.addresses = local_addresses(gateways, plan.pool_addresses, facts);
     if (facts.cluster)
-        plan.infrastructure = infrastructure_services(gateways);
+        plan.infrastructure = infrastructure_services(gateways, objects);
     plan.l4 = build_l4_listeners(gateways);
     plan.http = build_http_ports(gateways);
     plan.tls = build_tls_ports(gateways);

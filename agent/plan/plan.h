@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/model/infrastructure.h"
 #include "agent/model/objects.h"
 #include "agent/model/status.h"
 #include "base/ip_address.h"
@@ -191,31 +192,13 @@ struct TlsPort {
     bool operator==(const TlsPort&) const = default;
 };
 
-// A Service without selector or address of its own that stands for a Gateway in its namespace, so that tools find what
-// serves it, with the labels and annotations that the Gateway asks for (GEP-1762, GEP-1867).
-struct InfrastructureService {
-    struct Port {
-        std::string name;
-        std::string protocol;  // TCP or UDP
-        std::uint16_t port = 0;
-        bool operator==(const Port&) const = default;
-    };
-    std::string ns;
-    std::string name;
-    std::string gateway;  // the name of its Gateway, which owns it
-    model::Labels labels;
-    model::Labels annotations;
-    std::vector<Port> ports;
-    bool operator==(const InfrastructureService&) const = default;
-};
-
 // Ports of one Gateway, or of several that share an address, are free of conflicts here: what clashed is left out.
 // Programmed says what the planner knows: that the listener or Gateway is part of the plan, not yet that it is applied.
 struct Plan {
-    std::vector<IpAddress> addresses;                   // that this node makes local on lo; sorted
-    std::vector<PoolAddress> pool_addresses;            // by address; with those of the other nodes
-    std::vector<InfrastructureService> infrastructure;  // by namespace and name; only in a cluster
-    std::vector<L4Listener> l4;                         // by name
+    std::vector<IpAddress> addresses;                          // that this node makes local on lo; sorted
+    std::vector<PoolAddress> pool_addresses;                   // by address; with those of the other nodes
+    std::vector<model::InfrastructureService> infrastructure;  // by namespace and name; only in a cluster
+    std::vector<L4Listener> l4;                                // by name
     std::vector<HttpPort> http;                 // by port, then addresses; listeners by name, hosts most specific first
     std::vector<TlsPort> tls;                   // by port, then addresses
     std::vector<model::ObjectStatus> statuses;  // by key; of our classes, their Gateways and the routes that name these

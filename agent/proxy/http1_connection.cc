@@ -42,10 +42,10 @@ void Http1Connection::start()
     stream_->recv();
 }
 
-void Http1Connection::drain()
+void Http1Connection::drain(Arrivals arrivals)
 {
     keep_alive_ = false;
-    if (phase_ == Phase::Idle)
+    if (phase_ == Phase::Idle && arrivals == Arrivals::Refused)
         close();
 }
 

@@ -15,7 +15,7 @@ public:
     void start();
     void close() override;
     [[nodiscard]] bool quiet() const override { return stream_ == nullptr || stream_->quiet(); }
-    void drain() override;
+    void drain(Arrivals arrivals) override;
 
 private:
     enum class Phase : std::uint8_t { Idle, Head, Exchange, Closing };

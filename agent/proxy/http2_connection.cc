@@ -168,8 +168,11 @@ void Http2Connection::start()
     worker_->loop().arm(timer_, worker_->limits().header_timeout_ms);
     const Bytes first = std::exchange(received_, {});
     feed(first.view());
-    if (!over_)
-        stream_->recv();
+    if (over_)
+        return;
+    stream_->recv();
+    if (worker_->draining())
+        drain(Arrivals::Served);
 }
 
 std::unique_ptr<Http2Stream> Http2Connection::make_stream() { return std::make_unique<Request>(*this); }
@@ -191,7 +194,7 @@ void Http2Connection::on_stream_count()
         worker_->loop().disarm(timer_);  // the exchanges have their own times
 }
 
-void Http2Connection::drain()
+void Http2Connection::drain(Arrivals)
 {
     if (over_ || std::exchange(is_draining_, true))
         return;

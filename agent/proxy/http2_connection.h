@@ -13,7 +13,7 @@ public:
     void start();
     void close() override;
     [[nodiscard]] bool quiet() const override { return stream_->quiet(); }
-    void drain() override;
+    void drain(Arrivals arrivals) override;
 
 private:
     class Request;

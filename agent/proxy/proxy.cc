@@ -240,12 +240,20 @@ std::uint64_t Proxy::open_connections() const
     return sum;
 }
 
-std::uint64_t Proxy::drain(std::uint32_t deadline_ms)
+bool Proxy::turned()
+{
+    bool all = true;
+    for (const auto& worker : state_->workers)
+        all = worker->turned() && all;
+    return all;
+}
+
+std::uint64_t Proxy::drain(std::uint32_t deadline_ms, Arrivals arrivals)
 {
     constexpr auto kLook = std::chrono::milliseconds(5);
     const std::uint64_t deadline = monotonic_ms() + deadline_ms;
     for (const auto& worker : state_->workers)
-        worker->call([&] { worker->begin_drain(); });
+        worker->call([&] { worker->begin_drain(arrivals); });
     state_->bound.clear();
     while (open_connections() > 0 && monotonic_ms() < deadline)
         std::this_thread::sleep_for(kLook);

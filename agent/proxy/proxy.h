@@ -57,6 +57,13 @@ struct ListenerStats {
     std::uint64_t refused = 0;        // bad requests, connects that failed, refused weight shares
 };
 
+// What becomes of those who come in a drain.
+enum class Arrivals {
+    Refused,  // listening sockets are closed, and connections without a request under way
+    // A successor gets the new ones: what was on its way here, and requests on kept connections, are still served.
+    Served,
+};
+
 // A listener that the proxy could not open: its status says so, the others serve.
 struct ListenProblem {
     std::string listener;
@@ -85,9 +92,12 @@ public:
     // How often a peer was stopped at each of the limits (docs/limits.md), by their names.
     [[nodiscard]] std::map<std::string, std::uint64_t> limit_hits() const;
 
-    // Stops accepting, answers with `Connection: close`, waits until nothing is under way or the deadline is over.
-    // Returns the number of connections that were cut.
-    std::uint64_t drain(std::uint32_t deadline_ms);
+    // Whether every worker has taken a turn since the last call. Any thread, one at a time.
+    [[nodiscard]] bool turned();
+
+    // Answers with `Connection: close`, waits until nothing is under way or the deadline is over. Returns the number of
+    // connections that were cut.
+    std::uint64_t drain(std::uint32_t deadline_ms, Arrivals arrivals);
 
 private:
     struct State;

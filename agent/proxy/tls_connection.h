@@ -16,7 +16,7 @@ public:
     void start();
     void close() override;
     [[nodiscard]] bool quiet() const override { return stream_ == nullptr || stream_->quiet(); }
-    void drain() override {}  // the handshake's time is short
+    void drain(Arrivals) override {}  // the handshake's time is short
 
 private:
     void on_stream_connected(int result) override;

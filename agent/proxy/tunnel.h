@@ -24,7 +24,7 @@ public:
     void start();
     void close() override;
     [[nodiscard]] bool quiet() const override;
-    void drain() override {}  // goes on until the deadline
+    void drain(Arrivals) override {}  // goes on until the deadline
 
 private:
     // One end: what it reads goes to the other end.

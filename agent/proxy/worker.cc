@@ -143,7 +143,7 @@ void Worker::on_accepted(UniqueFd fd)
         return;  // gone again
     const auto local = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&own));
     const auto peer = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&other));
-    if (!local || !peer || !snapshot_ || draining_)
+    if (!local || !peer || !snapshot_)
         return;
     const auto& target = snapshot_->find(*local, plan::Protocol::Tcp);
     auto stream = std::make_unique<Stream>(*loop_, std::move(fd));
@@ -248,13 +248,21 @@ void Worker::bury()
     upstreams_->bury();
 }
 
-void Worker::begin_drain()
+bool Worker::turned()
+{
+    if (!has_turned_.exchange(false))
+        return false;
+    post([this] { has_turned_ = true; });
+    return true;
+}
+
+void Worker::begin_drain(Arrivals arrivals)
 {
     draining_ = true;
-    while (!listeners_.empty())
+    while (arrivals == Arrivals::Refused && !listeners_.empty())
         remove_listener(std::string(listeners_.begin()->first));
     for (auto connection = connections_.begin(); connection != connections_.end();)
-        (*connection++)->drain();  // may retire itself
+        (*connection++)->drain(arrivals);  // may retire itself
 }
 
 void Worker::close_all()

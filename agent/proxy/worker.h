@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -34,7 +35,8 @@ public:
     Connection& operator=(const Connection&) = delete;
     virtual void close() = 0;                      // starts the end: cancels what is pending
     [[nodiscard]] virtual bool quiet() const = 0;  // nothing is pending
-    virtual void drain() = 0;                      // ends as soon as nothing is under way
+    // Ends as soon as nothing is under way; with Arrivals::Served, after one more request or when its client likes.
+    virtual void drain(Arrivals arrivals) = 0;
 
 protected:
     Connection() = default;
@@ -104,7 +106,9 @@ public:
     void on_accepted(UniqueFd fd);
     [[nodiscard]] bool trusts(const IpAddress& peer) const;
     [[nodiscard]] bool full() const { return connections_.size() >= connections_max_; }
-    void begin_drain();
+    // Whether the loop has taken a turn since the last call. Any thread, one at a time.
+    [[nodiscard]] bool turned();
+    void begin_drain(Arrivals arrivals);
     void close_all();
 
 private:
@@ -135,6 +139,7 @@ private:
     std::list<std::unique_ptr<Connection>> retired_;
     std::list<std::unique_ptr<Listener>> retired_listeners_;
     std::atomic<std::uint64_t> open_ = 0;
+    std::atomic<bool> has_turned_ = true;
     bool draining_ = false;
     bool stopping_ = false;
 

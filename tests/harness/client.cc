@@ -5,7 +5,7 @@
 //   hold         TCP: -n connections kept open, a line each --interval-ms, until SIGTERM; a changed name is a failure
 //   download     TCP: --bytes N checked against the pattern, at most --rate-mb MB/s
 //   udp          three datagrams from one socket; the name must stay
-//   http         GET --path over -c kept connections; any status but --status is a failure
+//   http         GET --path over -c connections, kept unless --keep no; any status but --status is a failure
 // Options: -n COUNT (0: until SIGTERM), -c CONCURRENCY, --interval-ms, --timeout-ms, --limit-s, --host, --path,
 // --status, and --stats FILE, rewritten ten times a second. Exit 0: everything asked for was done and nothing failed.
 #include <sys/prctl.h>
@@ -49,6 +49,7 @@ struct Options {
     std::string host = "example.com";
     std::string path = "/";
     std::string status = "200";
+    bool keep = true;
     std::string stats_file;
 };
 
@@ -217,7 +218,7 @@ void request_once(const Options& options, Stream& stream, Tally& tally)
         outcome = stream.send("GET " + options.path + " HTTP/1.1\r\nHost: " + options.host + "\r\n\r\n");
     if (outcome == Outcome::Ok)
         outcome = read_response(options, stream, greeting, keep);
-    if (!keep || outcome != Outcome::Ok)
+    if (!keep || !options.keep || outcome != Outcome::Ok)
         stream.close();
     tally.add(outcome, greeting.name, "", started);
 }
@@ -340,6 +341,7 @@ bool parse(int argc, char** argv, Options& options)
         else if (key == "--host") options.host = value;
         else if (key == "--path") options.path = value;
         else if (key == "--status") options.status = value;
+        else if (key == "--keep") options.keep = value != "no";
         else if (key == "--stats") options.stats_file = value;
         else return false;
         // clang-format on

@@ -15,9 +15,13 @@ using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kDuration(3);
 constexpr milliseconds kEvery(1'000);
+constexpr milliseconds kSoon(100);  // while somebody waits for what is read
 constexpr milliseconds kCallTime(2'000);
 constexpr milliseconds kLeaveTime(1'000);
 constexpr const char* kSelector = "app.kubernetes.io%2Fname%3Dsluice%2Csluice.dev%2Fnode";
+constexpr const char* kServedAnnotation = "sluice.dev/served";
+constexpr std::size_t kServedBytesMax = 200'000;  // the API bounds all annotations of an object to 256 KiB
+constexpr std::size_t kWhyBytesMax = 200;
 
 std::string text_at(const json& object, const char* key)
 {
@@ -32,10 +36,57 @@ const json& part(const json& object, const char* key)
     return object.is_object() && found != object.end() ? *found : empty;
 }
 
+json failures(const std::map<std::string, std::string>& failed)
+{
+    json result = json::object();
+    for (const auto& [what, why] : failed)
+        result[what] = why.substr(0, kWhyBytesMax);
+    return result;
+}
+
+std::map<std::string, std::string> parse_failures(const json& object)
+{
+    std::map<std::string, std::string> failed;
+    if (object.is_object()) {
+        for (const auto& [what, why] : object.items())
+            failed.emplace(what, why.is_string() ? why.get<std::string>() : "");
+    }
+    return failed;
+}
+
 }  // namespace
 
+std::string served_text(const model::ServedGateways& served)
+{
+    json result = json::object();
+    for (const model::ServedGateway& one : served) {
+        json& entry = result[one.gateway] = {{"generation", one.generation}};
+        if (!one.failed_listeners.empty())
+            entry["listeners"] = failures(one.failed_listeners);
+        if (!one.failed_addresses.empty())
+            entry["addresses"] = failures(one.failed_addresses);
+    }
+    std::string text = result.dump(-1, ' ', false, json::error_handler_t::replace);
+    return text.size() > kServedBytesMax ? "" : text;
+}
+
+model::ServedGateways parse_served(const std::string& text)
+{
+    model::ServedGateways served;
+    const json object = json::parse(text, nullptr, false);
+    if (!object.is_object())
+        return served;
+    for (const auto& [gateway, entry] : object.items()) {
+        const json& generation = part(entry, "generation");
+        if (generation.is_number_integer())
+            served.push_back({gateway, generation.get<std::int64_t>(), parse_failures(part(entry, "listeners")),
+                              parse_failures(part(entry, "addresses"))});
+    }
+    return served;
+}
+
 Membership::Membership(std::shared_ptr<const KubeConfig> config, std::string ns, std::string node,
-                       std::function<void(std::vector<std::string>)> on_change)
+                       std::function<void(View)> on_change)
     : config_(std::move(config)),
       node_(std::move(node)),
       on_change_(std::move(on_change)),
@@ -50,8 +101,41 @@ Membership::~Membership()
 {
     thread_.request_stop();
     thread_.join();
+    if (!is_joined_)
+        return;
     ApiClient client(config_);
     static_cast<void>(client.call({.method = "DELETE", .path = path_ + "/" + name_, .timeout = kLeaveTime}));
+}
+
+void Membership::join()
+{
+    const std::lock_guard lock(mutex_);
+    is_joined_ = has_news_ = true;
+    changed_.notify_all();
+}
+
+void Membership::hand_over()
+{
+    const std::lock_guard lock(mutex_);
+    is_joined_ = false;
+}
+
+void Membership::say(model::ServedGateways served)
+{
+    const std::lock_guard lock(mutex_);
+    if (served_ == served)
+        return;
+    served_ = std::move(served);
+    has_news_ = true;
+    changed_.notify_all();
+}
+
+void Membership::set_hurry(bool hurry)
+{
+    const std::lock_guard lock(mutex_);
+    is_hurried_ = hurry;
+    if (hurry)
+        changed_.notify_all();
 }
 
 void Membership::run(const std::stop_token& stop)
@@ -61,41 +145,54 @@ void Membership::run(const std::stop_token& stop)
         const bool is_renewed = renew(client, stop);
         const bool is_seen = look(client, stop);
         was_away_ = !is_renewed || !is_seen;
-        pause(kEvery, stop);
+        wait(is_seen, stop);
     }
+}
+
+void Membership::wait(bool is_seen, const std::stop_token& stop)
+{
+    std::unique_lock lock(mutex_);
+    // Nothing is served before the others are known for the first time.
+    const bool is_first = !is_seen && view_.nodes.empty();
+    changed_.wait_for(lock, stop, is_first ? kSoon : kEvery, [&] { return is_hurried_ || (is_joined_ && has_news_); });
+    if (!is_hurried_ || has_news_)
+        return;
+    changed_.wait_for(lock, stop, kSoon, [&] { return is_joined_ && has_news_; });
 }
 
 bool Membership::renew(ApiClient& client, const std::stop_token& stop)
 {
-    json lease{{"apiVersion", "coordination.k8s.io/v1"},
-               {"kind", "Lease"},
-               {"metadata",
-                {{"name", name_},
-                 {"namespace", ns_},
-                 {"labels", {{"app.kubernetes.io/name", "sluice"}, {"sluice.dev/node", node_}}}}},
+    std::string said;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!is_joined_)
+            return true;
+        has_news_ = false;
+        said = served_text(served_);
+    }
+    json lease{{"metadata", {{"annotations", {{kServedAnnotation, said}}}}},
                {"spec",
                 {{"holderIdentity", node_}, {"leaseDurationSeconds", kDuration.count()}, {"renewTime", micro_time()}}}};
-    if (resource_version_.empty()) {
-        const auto current = client.call({.path = path_ + "/" + name_, .timeout = kCallTime}, stop);
-        if (!current)
-            return false;
-        if (current->status == 200)
-            resource_version_ =
-                text_at(part(json::parse(current->body, nullptr, false), "metadata"), "resourceVersion");
+    // Not by resourceVersion: nobody else writes it but, for a moment, the agent of this node that we succeed.
+    auto written = client.call({.method = "PATCH",
+                                .path = path_ + "/" + name_,
+                                .body = lease.dump(),
+                                .content_type = "application/merge-patch+json",
+                                .timeout = kCallTime},
+                               stop);
+    if (written && written->status == 404) {
+        lease["apiVersion"] = "coordination.k8s.io/v1";
+        lease["kind"] = "Lease";
+        lease["metadata"]["name"] = name_;
+        lease["metadata"]["namespace"] = ns_;
+        lease["metadata"]["labels"] = {{"app.kubernetes.io/name", "sluice"}, {"sluice.dev/node", node_}};
+        written = client.call({.method = "POST", .path = path_, .body = lease.dump(), .timeout = kCallTime}, stop);
     }
-    const bool is_new = resource_version_.empty();
-    if (!is_new)
-        lease["metadata"]["resourceVersion"] = resource_version_;
-    const auto written = client.call({.method = is_new ? "POST" : "PUT",
-                                      .path = is_new ? path_ : path_ + "/" + name_,
-                                      .body = lease.dump(),
-                                      .timeout = kCallTime},
-                                     stop);
-    resource_version_.clear();
-    if (!written || (written->status != 200 && written->status != 201))
-        return false;
-    resource_version_ = text_at(part(json::parse(written->body, nullptr, false), "metadata"), "resourceVersion");
-    return true;
+    if (written && (written->status == 200 || written->status == 201))
+        return true;
+    const std::lock_guard lock(mutex_);
+    has_news_ = false;  // it is said again with the next renewal
+    return false;
 }
 
 bool Membership::look(ApiClient& client, const std::stop_token& stop)
@@ -110,7 +207,7 @@ bool Membership::look(ApiClient& client, const std::stop_token& stop)
         return false;
     const auto now = Clock::now();
     std::map<std::string, Seen> seen;
-    std::vector<std::string> members{node_};
+    View view{.nodes = {node_}, .served = {}};
     for (const json& lease : items) {
         const std::string node = text_at(part(lease, "spec"), "holderIdentity");
         const std::string renewal = text_at(part(lease, "spec"), "renewTime");
@@ -120,18 +217,23 @@ bool Membership::look(ApiClient& client, const std::stop_token& stop)
         // Nobody could renew while the server was away: their time begins anew.
         const bool is_unchanged = known != seen_.end() && known->second.renewal == renewal && !was_away_;
         const Seen& entry = seen[node] = {renewal, is_unchanged ? known->second.since : now};
-        if (now - entry.since < kDuration)
-            members.push_back(node);
+        if (now - entry.since >= kDuration)
+            continue;
+        view.nodes.push_back(node);
+        view.served[node] = parse_served(text_at(part(part(lease, "metadata"), "annotations"), kServedAnnotation));
     }
     seen_ = std::move(seen);
-    std::ranges::sort(members);
-    if (std::exchange(members_, members) != members) {
+    std::ranges::sort(view.nodes);
+    if (view == view_)
+        return true;
+    if (view.nodes != view_.nodes) {
         std::string names;
-        for (const std::string& node : members)
+        for (const std::string& node : view.nodes)
             names += (names.empty() ? "" : ", ") + node;
         spdlog::info("serving nodes: {}", names);
-        on_change_(std::move(members));
     }
+    view_ = view;
+    on_change_(std::move(view));
     return true;
 }
 

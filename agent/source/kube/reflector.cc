@@ -188,6 +188,8 @@ void Reflector::on_watch_end(Result<ApiResponse> answer)
 void Reflector::back_off(const std::string& why, std::chrono::seconds retry_after, void (Reflector::*then)(),
                          bool is_unreachable)
 {
+    if (std::exchange(was_unreachable_, is_unreachable) && !is_unreachable)
+        failures_ = 0;  // it is back: what it answers amiss now soon ends
     milliseconds delay = kBackOffMin * (1U << std::min(failures_, 7U));
     delay = std::max<milliseconds>(with_jitter(std::min(delay, is_unreachable ? kUnreachableMax : kBackOffMax)),
                                    retry_after);

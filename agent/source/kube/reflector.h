@@ -67,8 +67,9 @@ private:
     std::string line_;            // of a watch, as far as it is here
     bool forgot_ = false;         // the server has no history from our point on
     unsigned failures_ = 0;       // in a row
-    bool has_problem_ = false;    // the user was told of one
-    bool heard_ = false;          // the watch under way has said something
+    bool was_unreachable_ = false;
+    bool has_problem_ = false;  // the user was told of one
+    bool heard_ = false;        // the watch under way has said something
     ApiLoop::Id under_way_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "agent/source/kube/events.h"
 #include "agent/source/kube/status_merge.h"
 #include "agent/source/text.h"
 #include "base/log.h"
@@ -12,8 +13,11 @@
 namespace sluice::source {
 namespace {
 
-constexpr std::size_t kThreads = 4;                      // writes under way at once
-constexpr int kConflictsMax = 5;                         // of one write, before the others have their turn
+constexpr std::size_t kThreads = 4;  // writes under way at once
+constexpr int kConflictsMax = 5;     // of one write, before the others have their turn
+constexpr long kEventsAtOnce = 100;
+constexpr auto kEventEvery = std::chrono::milliseconds(200);  // beyond that
+constexpr auto kEventTime = std::chrono::milliseconds(2'000);
 constexpr auto kPause = std::chrono::milliseconds(500);  // after a write that failed
 
 std::string now_text()
@@ -25,18 +29,17 @@ std::string now_text()
     return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-std::string path_of(const model::ObjectKey& key, const Record& record)
+std::string collection_of(const model::ObjectKey& key, const Record& record)
 {
     std::string path = "/apis/" + record.api_version;
     if (!key.ns.empty())
         path += "/namespaces/" + key.ns;
-    return path + "/" + record.plural + "/" + key.name;
+    return path + "/" + record.plural;
 }
 
 // What the server answered with, as the source would hold it.
-std::optional<Record> record_of(const std::string& body, Record known)
+std::optional<Record> record_of(const nlohmann::json& object, Record known)
 {
-    const auto object = nlohmann::json::parse(body, nullptr, false);
     if (!object.is_object() || !object.contains("metadata") || !object.at("metadata").is_object())
         return std::nullopt;
     known.resource_version = object.at("metadata").value("resourceVersion", "");
@@ -48,7 +51,11 @@ std::optional<Record> record_of(const std::string& body, Record known)
 }  // namespace
 
 StatusWriter::StatusWriter(std::shared_ptr<const KubeConfig> config, KubeSource& source, std::string controller_name)
-    : config_(std::move(config)), source_(&source), controller_name_(std::move(controller_name))
+    : config_(std::move(config)),
+      source_(&source),
+      controller_name_(std::move(controller_name)),
+      events_left_(kEventsAtOnce),
+      events_earned_(std::chrono::steady_clock::now())
 {
     for (std::size_t i = 0; i < kThreads; ++i)
         threads_.emplace_back([this](const std::stop_token& stop) { run(stop); });
@@ -121,8 +128,9 @@ bool StatusWriter::put(ApiClient& client, const model::ObjectStatus& wanted, Rec
 {
     for (int conflicts = 0; conflicts < kConflictsMax; ++conflicts) {
         const auto current = nlohmann::json::parse(record.status, nullptr, false);
-        const auto merged = merged_status(current.is_object() ? current : nlohmann::json::object(), wanted,
-                                          controller_name_, now_text());
+        const std::string now = now_text();
+        const auto merged =
+            merged_status(current.is_object() ? current : nlohmann::json::object(), wanted, controller_name_, now);
         if (!merged)
             return true;
         const nlohmann::json object{{"apiVersion", record.api_version},
@@ -133,18 +141,28 @@ bool StatusWriter::put(ApiClient& client, const model::ObjectStatus& wanted, Rec
                                       {"resourceVersion", record.resource_version},
                                       {"uid", record.uid}}},
                                     {"status", *merged}};
-        const std::string path = path_of(wanted.key, record);
-        auto answer = client.call({.method = "PUT", .path = path + "/status", .body = object.dump()}, stop);
-        if (answer && answer->status == 409)  // somebody wrote since: look at it as it is now
-            answer = client.call({.path = path}, stop);
-        else if (answer && answer->status == 200) {
-            if (auto written = record_of(answer->body, record))
+        const std::string collection = collection_of(wanted.key, record);
+        auto answer = client.call(
+            {.method = "PUT", .path = collection + "/" + wanted.key.name + "/status", .body = object.dump()}, stop);
+        if (answer && answer->status == 200) {
+            if (auto written = record_of(nlohmann::json::parse(answer->body, nullptr, false), record))
                 source_->note_written(wanted.key, written->resource_version, std::move(written->status));
+            tell(client, condition_events(current, *merged, wanted.key, record, controller_name_, now), stop);
             return true;
         }
         if (answer && answer->status == 404)
             return true;  // it is gone
-        auto newer = answer && answer->status == 200 ? record_of(answer->body, record) : std::nullopt;
+        std::optional<Record> newer;
+        if (answer && answer->status == 409) {
+            // Somebody wrote since: look at it as it is now, by a list, which needs no right of its own.
+            answer = client.call({.path = collection + "?fieldSelector=metadata.name%3D" + wanted.key.name}, stop);
+            const auto list = nlohmann::json::parse(answer ? answer->body : "", nullptr, false);
+            if (list.is_object() && list.contains("items") && list.at("items").is_array()) {
+                if (list.at("items").empty())
+                    return true;
+                newer = record_of(list.at("items").front(), record);
+            }
+        }
         if (!newer) {
             if (!stop.stop_requested())
                 spdlog::warn("the status of {} is not written: {}", wanted.key.to_string(),
@@ -158,6 +176,31 @@ bool StatusWriter::put(ApiClient& client, const model::ObjectStatus& wanted, Rec
         record = *std::move(newer);
     }
     return false;
+}
+
+// Events are a courtesy: what the server does not take, or what would be too many, is left out.
+void StatusWriter::tell(ApiClient& client, const std::vector<nlohmann::json>& events, const std::stop_token& stop)
+{
+    for (const nlohmann::json& event : events) {
+        {
+            const std::lock_guard lock(mutex_);
+            const auto now = std::chrono::steady_clock::now();
+            const auto earned = (now - events_earned_) / kEventEvery;
+            events_earned_ += earned * kEventEvery;
+            events_left_ = std::min<long>(kEventsAtOnce, events_left_ + earned);
+            if (events_left_ == 0)
+                return;
+            --events_left_;
+        }
+        const std::string ns = event.at("metadata").at("namespace");
+        const auto answer = client.call({.method = "POST",
+                                         .path = "/api/v1/namespaces/" + ns + "/events",
+                                         .body = event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                                         .timeout = kEventTime},
+                                        stop);
+        if (!answer || answer->status != 201)
+            spdlog::debug("an Event is not written: {}", answer ? printable(answer->body) : to_string(answer.error()));
+    }
 }
 
 }  // namespace sluice::source

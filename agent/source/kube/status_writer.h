@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes statuses to the API server: what is there is read, our own part replaced, and written with the version that
-// was read, so that nobody's words are lost. What is as it should be is not written. Threads of its own.
+// was read, so that nobody's words are lost. What is as it should be is not written. Conditions that turn become
+// Events. Threads of its own.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
 #include <thread>
@@ -38,6 +41,8 @@ private:
     [[nodiscard]] bool put(ApiClient& client, const model::ObjectStatus& wanted, Record record,
                            const std::stop_token& stop);
 
+    void tell(ApiClient& client, const std::vector<nlohmann::json>& events, const std::stop_token& stop);
+
     std::shared_ptr<const KubeConfig> config_;
     KubeSource* source_;
     std::string controller_name_;
@@ -47,6 +52,8 @@ private:
     std::deque<model::ObjectKey> due_;  // each once
     std::set<model::ObjectKey> is_due_;
     bool leading_ = false;
+    long events_left_;
+    std::chrono::steady_clock::time_point events_earned_;
     std::vector<std::jthread> threads_;
 };
 

@@ -17,6 +17,21 @@
 namespace sluice::admin {
 namespace {
 
+Report report(bool ready)
+{
+    Report made;
+    made.ready = ready;
+    made.version = "1.2.3";
+    return made;
+}
+
+Answers answers(bool ready, bool alive = true)
+{
+    return {.report = [ready] { return report(ready); },
+            .is_ready = [ready] { return ready; },
+            .is_alive = [alive] { return alive; }};
+}
+
 class AdminServer : public ::testing::Test {
 protected:
     AdminServer()
@@ -29,13 +44,6 @@ protected:
 
     [[nodiscard]] std::string path() const { return folder_ + "/run/admin.sock"; }
     [[nodiscard]] std::string address() const { return "unix:" + path(); }
-    [[nodiscard]] static Report report(bool ready)
-    {
-        Report made;
-        made.ready = ready;
-        made.version = "1.2.3";
-        return made;
-    }
     [[nodiscard]] UniqueFd connect() const
     {
         UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -67,7 +75,7 @@ protected:
 
 TEST_F(AdminServer, ServesItsPages)
 {
-    const auto server = Server::make(address(), [] { return report(true); });
+    const auto server = Server::make(address(), answers(true));
     ASSERT_TRUE(server) << to_string(server.error());
     EXPECT_EQ(fetch(address(), "/healthz"), "ok\n");
     EXPECT_EQ(fetch(address(), "/readyz?verbose"), "ready\n");
@@ -80,16 +88,24 @@ TEST_F(AdminServer, ServesItsPages)
 
 TEST_F(AdminServer, IsNotReadyBeforeTheAgentIs)
 {
-    const auto server = Server::make(address(), [] { return report(false); });
+    const auto server = Server::make(address(), answers(false));
     ASSERT_TRUE(server);
     EXPECT_FALSE(fetch(address(), "/readyz"));
     EXPECT_TRUE(fetch(address(), "/healthz"));
 }
 
+TEST_F(AdminServer, IsNotLiveWhenALoopHangs)
+{
+    const auto server = Server::make(address(), answers(true, false));
+    ASSERT_TRUE(server);
+    EXPECT_FALSE(fetch(address(), "/healthz"));
+    EXPECT_TRUE(fetch(address(), "/readyz"));
+}
+
 TEST_F(AdminServer, TheSocketIsItsOwnersAloneAndGoesWithTheServer)
 {
     {
-        const auto server = Server::make(address(), [] { return report(true); });
+        const auto server = Server::make(address(), answers(true));
         ASSERT_TRUE(server);
         struct stat info = {};
         ASSERT_EQ(::stat(path().c_str(), &info), 0);
@@ -102,9 +118,9 @@ TEST_F(AdminServer, TheSocketIsItsOwnersAloneAndGoesWithTheServer)
 TEST_F(AdminServer, AnAgentThatAnswersKeepsItsSocketAndADeadOneDoesNot)
 {
     {
-        const auto first = Server::make(address(), [] { return report(true); });
+        const auto first = Server::make(address(), answers(true));
         ASSERT_TRUE(first);
-        const auto second = Server::make(address(), [] { return report(true); });
+        const auto second = Server::make(address(), answers(true));
         ASSERT_FALSE(second);
         EXPECT_EQ(second.error().errno_value, EADDRINUSE);
         EXPECT_TRUE(fetch(address(), "/healthz"));
@@ -116,7 +132,7 @@ TEST_F(AdminServer, AnAgentThatAnswersKeepsItsSocketAndADeadOneDoesNot)
         const UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         ASSERT_EQ(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
     }
-    const auto server = Server::make(address(), [] { return report(true); });
+    const auto server = Server::make(address(), answers(true));
     ASSERT_TRUE(server) << to_string(server.error());
     EXPECT_TRUE(fetch(address(), "/healthz"));
 }
@@ -134,17 +150,17 @@ TEST_F(AdminServer, ServesOverTcp)
     ASSERT_EQ(::bind(probe.get(), reinterpret_cast<const sockaddr*>(&name), size), 0);
     ASSERT_EQ(::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
     const std::string tcp = "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
-    const auto server = Server::make(tcp, [] { return report(true); });
+    const auto server = Server::make(tcp, answers(true));
     ASSERT_TRUE(server) << to_string(server.error());
     EXPECT_EQ(fetch(tcp, "/healthz"), "ok\n");
-    const auto second = Server::make(tcp, [] { return report(true); });
+    const auto second = Server::make(tcp, answers(true));
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().errno_value, EADDRINUSE);
 }
 
 TEST_F(AdminServer, AnswersHeadWithoutABodyAndNothingButReading)
 {
-    const auto server = Server::make(address(), [] { return report(true); });
+    const auto server = Server::make(address(), answers(true));
     ASSERT_TRUE(server);
     const std::string head = exchange("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_NE(head.find("Content-Length: 3"), std::string::npos) << head;
@@ -158,7 +174,7 @@ TEST_F(AdminServer, AnswersHeadWithoutABodyAndNothingButReading)
 
 TEST_F(AdminServer, SilentClientsDoNotHoldUpOthers)
 {
-    const auto server = Server::make(address(), [] { return report(true); });
+    const auto server = Server::make(address(), answers(true));
     ASSERT_TRUE(server);
     std::vector<UniqueFd> silent;
     for (int i = 0; i < 40; ++i)
@@ -170,11 +186,11 @@ TEST(AdminAddress, IsUnixOrAddressAndPort)
 {
     for (const char* bad : {"", "unix:", "nothing", ":80", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
                             "127.0.0.1:8x", "not an address:80"}) {
-        const auto server = Server::make(bad, [] { return Report{}; });
+        const auto server = Server::make(bad, answers(true));
         ASSERT_FALSE(server) << bad;
         EXPECT_EQ(server.error().errno_value, EINVAL) << bad;
     }
-    EXPECT_FALSE(Server::make("unix:/" + std::string(200, 'a'), [] { return Report{}; }));
+    EXPECT_FALSE(Server::make("unix:/" + std::string(200, 'a'), answers(true)));
 }
 
 }  // namespace

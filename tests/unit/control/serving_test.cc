@@ -42,6 +42,75 @@ TEST(Serving, WhatTheKernelCannotServeIsAProblemAndWhatTheProxyRelaysIsNot)
     EXPECT_EQ(problems.listeners.begin()->first, "default/edge/a");
 }
 
+// A plan with the Gateway of generation 3 that the test is about, at an address that `owner` has.
+plan::Plan plan_of(const std::string& owner, model::Announcement announcement = model::Announcement::L2)
+{
+    model::ObjectStatus status = gateway();
+    status.addresses = {{"IPAddress", "192.0.2.1"}};
+    status.conditions[0].observed_generation = 3;
+    plan::Plan plan;
+    plan.statuses = {status};
+    if (!owner.empty())
+        plan.pool_addresses = {{*IpAddress::parse("192.0.2.1"), "default/edge", owner, announcement, {}}};
+    return plan;
+}
+
+model::ServedGateways word(std::int64_t generation, std::map<std::string, std::string> failed_listeners = {},
+                           std::map<std::string, std::string> failed_addresses = {})
+{
+    return {{"default/edge", generation, std::move(failed_listeners), std::move(failed_addresses)}};
+}
+
+TEST(Serving, ProgrammedWaitsForTheNodesThatHaveTheAddress)
+{
+    const struct {
+        const char* claim;
+        plan::Plan plan;
+        model::ServedByNode served;
+        bool programmed;
+    } rows[] = {
+        {"nobody has said anything", plan_of("a"), {}, false},
+        {"the owner serves it", plan_of("a"), {{"a", word(3)}}, true},
+        {"the owner serves an earlier generation", plan_of("a"), {{"a", word(2)}}, false},
+        {"only another node serves it", plan_of("a"), {{"b", word(3)}}, false},
+        {"a shared address, served by one", plan_of(""), {{"a", word(3)}}, false},
+        {"a shared address, served by both", plan_of(""), {{"a", word(3)}, {"b", word(3)}}, true},
+        {"an address that every node has", plan_of("x", model::Announcement::None), {{"a", word(3)}}, false},
+        {"and that all of them serve", plan_of("x", model::Announcement::None), {{"a", word(3)}, {"b", word(4)}}, true},
+    };
+    for (const auto& row : rows) {
+        const auto result = cluster_statuses(row.plan, {"a", "b"}, row.served);
+        EXPECT_EQ(result.statuses[0].conditions[0].status, row.programmed) << row.claim;
+        EXPECT_EQ(result.statuses[0].listeners[0].conditions[0].status, row.programmed) << row.claim;
+        EXPECT_EQ(result.pending.contains("default/edge"), !row.programmed) << row.claim;
+    }
+}
+
+TEST(Serving, WhatTheOwnerCannotServeIsSaidAndWhatAnotherNodeCannotIsNot)
+{
+    const plan::Plan plan = plan_of("a");
+    auto result = cluster_statuses(plan, {"a", "b"}, {{"a", word(3, {{"a", "in use"}})}, {"b", word(3, {{"b", "x"}})}});
+    EXPECT_TRUE(result.pending.empty());
+    EXPECT_FALSE(result.statuses[0].listeners[0].conditions[0].status);
+    EXPECT_EQ(result.statuses[0].listeners[0].conditions[0].message, "on node a: in use");
+    EXPECT_TRUE(result.statuses[0].listeners[1].conditions[0].status);
+    result = cluster_statuses(plan, {"a", "b"}, {{"a", word(3, {}, {{"192.0.2.1", "no right"}})}});
+    EXPECT_EQ(result.statuses[0].conditions[0].reason, "AddressNotUsable");
+    EXPECT_TRUE(result.statuses[0].addresses.empty());
+}
+
+TEST(Serving, ANodesWordIsWhatItsPlanAndItsProblemsSay)
+{
+    const plan::Plan plan = plan_of("a");
+    EXPECT_EQ(served_gateways(plan, {}), word(3));
+    EXPECT_EQ(served_gateways(plan, {{{"default/edge/b", "in use"}, {"other/edge/a", "x"}},
+                                     {{*IpAddress::parse("192.0.2.1"), "no right"}}}),
+              word(3, {{"b", "in use"}}, {{"192.0.2.1", "no right"}}));
+    plan::Plan refused = plan;
+    refused.statuses[0].conditions[0].status = false;
+    EXPECT_TRUE(served_gateways(refused, {}).empty());
+}
+
 TEST(Serving, OnlyConditionsThatDifferAreChanges)
 {
     std::vector before{gateway()};

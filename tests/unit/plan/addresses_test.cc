@@ -297,6 +297,16 @@ TEST(Addresses, AClassSaysWhatIsWrongWithItsParameters)
     }
 }
 
+TEST(Addresses, AClassThatRefersToNoParametersHasThoseOfItsOwnName)
+{
+    Cluster cluster({"10.0.0.5"});
+    cluster.objects.gateway_classes[0].parameters_ref.reset();
+    cluster.with("gw");
+    EXPECT_NE(addresses_of(cluster.plan(), "gw"), "10.0.0.5");
+    cluster.objects.node_gateway_configs[0].meta.name = cluster.objects.gateway_classes[0].meta.name;
+    EXPECT_EQ(addresses_of(cluster.plan(), "gw"), "10.0.0.5");
+}
+
 TEST(Addresses, ClassesWithPoolsOfTheirOwnShareNoAddress)
 {
     Cluster cluster({"10.0.0.5-10.0.0.6"});

@@ -8,6 +8,9 @@
 namespace sluice::plan::test {
 namespace {
 
+using model::InfrastructureService;
+using State = InfrastructureService::State;
+
 struct ClusterWorld : World {
     ClusterWorld() { facts.cluster = true; }
 };
@@ -28,15 +31,43 @@ TEST(Infrastructure, AGatewayHasAServiceWithItsLabelsAnnotationsAndPorts)
     gw.infrastructure_labels = {{"team", "blue"}, {kGatewayNameLabel, "stolen"}};
     gw.infrastructure_annotations = {{"example.com/note", "yes"}};
     const Plan plan = world.add(gw).plan();
+    const std::string digest = plan.infrastructure.at(0).annotations.at(kAppliedAnnotation);
     const InfrastructureService expected{
         .ns = "default",
         .name = "gw-sluice",
         .gateway = "gw",
         .labels = {{"team", "blue"}, {kGatewayNameLabel, "gw"}, {kManagedByLabel, kManagedBy}},
-        .annotations = {{"example.com/note", "yes"}},
-        .ports = {{"tcp-53", "TCP", 53}, {"udp-53", "UDP", 53}, {"tcp-80", "TCP", 80}},
+        .annotations = {{"example.com/note", "yes"}, {kAppliedAnnotation, digest}},
+        .ports = {{"tcp-53", "TCP", 53}, {"tcp-80", "TCP", 80}, {"udp-53", "UDP", 53}},
     };
     EXPECT_EQ(plan.infrastructure, std::vector<InfrastructureService>{expected});
+}
+
+TEST(Infrastructure, OnlyWhatIsMissingOrOutdatedAndOursIsToBeWritten)
+{
+    ClusterWorld world;
+    model::Gateway gw = gateway("gw", {listener("web", "HTTP", 80)});
+    gw.infrastructure_labels = {{"team", "blue"}};
+    world.add(gw);
+    const auto state = [&] { return world.plan().infrastructure.at(0).state; };
+    EXPECT_EQ(state(), State::Missing);
+    model::Service service;
+    service.meta.ns = "default";
+    service.meta.name = "gw-sluice";
+    service.ports = {{"tcp-80", "TCP", 80, ""}};
+    world.add(service);
+    EXPECT_EQ(state(), State::Foreign);
+    const InfrastructureService wanted = world.plan().infrastructure.at(0);
+    model::Service& is = world.objects.services.back();
+    is.meta.labels = wanted.labels;
+    is.meta.annotations = wanted.annotations;
+    is.meta.labels["of"] = "another controller";
+    EXPECT_EQ(state(), State::Current);
+    is.ports[0].port = 81;
+    EXPECT_EQ(state(), State::Outdated);
+    is.ports[0].port = 80;
+    world.objects.gateways[0].infrastructure_labels.clear();
+    EXPECT_EQ(state(), State::Outdated);
 }
 
 TEST(Infrastructure, ThereIsNoneFromFilesForOthersAndForWhatIsNotAccepted)

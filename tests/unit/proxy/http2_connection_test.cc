@@ -198,7 +198,7 @@ TEST_P(Http2Connection, DrainSaysGoawayAndFinishesWhatIsUnderWay)
     const auto id = client().request(Http2Peer::get("/"));
     Peer one = backend.accept();
     (void)one.read_until(kEndOfHead);
-    std::thread drain([this] { EXPECT_EQ(proxy_->drain(kWaitMs), 0U); });
+    std::thread drain([this] { EXPECT_EQ(proxy_->drain(kWaitMs, proxy::Arrivals::Refused), 0U); });
     EXPECT_TRUE(client().pump_until([&] { return client().went_away(); }));
     one.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     EXPECT_EQ(client().wait(id).body, "ok");

@@ -338,9 +338,39 @@ TEST_P(HttpConnection, DrainEndsIdleConnectionsAndCutsWhatOutlivesIt)
     Peer busy = Peer::connect(port);
     busy.send(kGet);
     (void)first.read_until(kEndOfHead);
-    EXPECT_EQ(proxy_->drain(100), 1U);
+    EXPECT_EQ(proxy_->drain(100, proxy::Arrivals::Refused), 1U);
     EXPECT_EQ(idle.read_all(), "");
     EXPECT_EQ(busy.read_all(), "");
+}
+
+TEST_P(HttpConnection, DrainBehindASuccessorServesWhatStillComes)
+{
+    Acceptor backend;
+    const std::uint16_t port = serve(to(backend));
+    Peer idle = Peer::connect(port);
+    idle.send(kGet);
+    Peer upstream = backend.accept();
+    (void)upstream.read_until(kEndOfHead);
+    upstream.send(kOk);
+    (void)idle.read_until("ok");
+    Peer late = Peer::connect(port);
+    std::thread drain([this] { EXPECT_EQ(proxy_->drain(kWaitMs, proxy::Arrivals::Served), 0U); });
+    const auto ask = [&](Peer& client, Peer& server) {
+        client.send(kGet);
+        (void)server.read_until(kEndOfHead);
+        server.send(kOk);
+        return client.read_until("ok");
+    };
+    const auto is_last = [](const std::string& answer) { return answer.find("Connection: close\r\n") != answer.npos; };
+    while (!is_last(ask(idle, upstream))) {
+        // the drain has not begun
+    }
+    late.send(kGet);
+    Peer second = backend.accept();  // nothing is pooled any more
+    (void)second.read_until(kEndOfHead);
+    second.send(kOk);
+    EXPECT_TRUE(is_last(late.read_all()));
+    drain.join();
 }
 
 TEST_P(HttpConnection, ForwardedFieldsAreBelievedFromTrustedProxiesAlone)

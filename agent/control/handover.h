@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who controls this node's kernel tables, addresses and Leases: one agent at a time. An agent that starts asks the one
+// before it, over an abstract unix socket of the network namespace, to stand by; that one goes on serving the
+// connections it has, and has control again should its successor end. So an update overlaps, and nobody is without a
+// gateway. Peers of another user are not believed. Control thread only.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace sluice::control {
+
+class Handover {
+public:
+    // `scope`: agents of one scope (a pin directory) and network namespace succeed each other.
+    [[nodiscard]] static Result<Handover> make(const std::string& scope);
+
+    // Has control given to us; waits up to five seconds for the agent before us. Errors: it does not answer, or
+    // somebody else holds the socket.
+    [[nodiscard]] Result<void> take();
+    [[nodiscard]] bool in_control() const { return listener_.valid(); }
+
+    [[nodiscard]] int fd() const { return epoll_.get(); }  // readable when poll() has something to tell
+    enum class Event {
+        None,
+        Asked,  // a successor asks: give() once our hands are off
+        Alone,  // the successor that we gave to has ended: take()
+    };
+    [[nodiscard]] Event poll();
+    void give();
+
+private:
+    Handover() = default;
+    [[nodiscard]] Result<void> listen();
+    [[nodiscard]] Result<void> ask();
+    [[nodiscard]] Event on_asked();
+    void watch(const UniqueFd& fd) const;
+
+    std::string name_;
+    UniqueFd epoll_;
+    UniqueFd listener_;     // while we have control
+    UniqueFd predecessor_;  // held open as long as we live
+    UniqueFd successor_;
+};
+
+}  // namespace sluice::control

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "agent/control/state.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace sluice::control {
+
+Result<apply::Facts> Control::State::facts()
+{
+    apply::Facts result;
+    const auto links = network->links();
+    if (!links)
+        return std::unexpected(links.error());
+    for (const loader::Link& link : *links) {
+        if (!link.loopback && link.up)
+            result.node_addresses.insert(result.node_addresses.end(), link.addresses.begin(), link.addresses.end());
+    }
+    std::ranges::sort(result.node_addresses);
+    auto uplinks = find_uplinks(options.uplinks, *network);
+    if (!uplinks)
+        return std::unexpected(uplinks.error());
+    result.uplinks = *std::move(uplinks);
+    return result;
+}
+
+// True when everything is in the tables. A failure leaves what served before in place, and is tried again.
+Result<bool> Control::State::apply_kernel(const plan::Plan& wanted, const apply::Facts& node,
+                                          std::vector<apply::L4ListenerState>& states)
+{
+    if (!kernel)
+        return true;
+    auto outcome = kernel->apply(wanted, node);
+    if (!outcome) {
+        spdlog::error("the kernel tables could not be brought up to date: {}", to_string(outcome.error()));
+        for (const plan::L4Listener& listener : wanted.l4)
+            states.push_back({listener.name, {}, false, "", to_string(outcome.error())});
+        return false;
+    }
+    states = std::move(outcome->l4);
+    return true;
+}
+
+void Control::State::publish(plan::PlanPtr wanted, const std::vector<apply::L4ListenerState>& states,
+                             ServingProblems& found)
+{
+    const auto ingress = kernel ? proxy::Ingress::Steered : proxy::Ingress::Bound;
+    for (const proxy::ListenProblem& problem : proxy->publish(std::move(wanted), ingress))
+        found.listeners[problem.listener] = problem.message;
+    // What the kernel serves needs the proxy only for the node's own connections.
+    for (const apply::L4ListenerState& state : states) {
+        if (!state.in_kernel)
+            continue;
+        if (const auto problem = found.listeners.find(state.listener); problem != found.listeners.end()) {
+            spdlog::warn("{}: clients on this node itself are not served: {}", state.listener, problem->second);
+            found.listeners.erase(problem);
+        }
+    }
+}
+
+void Control::State::log_changes(const std::vector<model::ObjectStatus>& after,
+                                 const std::vector<source::Problem>& now) const
+{
+    for (const std::string& change : condition_changes(statuses, after))
+        spdlog::info("{}", change);
+    for (const source::Problem& problem : now) {
+        if (std::ranges::find(problems, problem) != problems.end())
+            continue;
+        if (problem.fatal)
+            spdlog::error("{}", source::to_string(problem));
+        else
+            spdlog::warn("{}", source::to_string(problem));
+    }
+}
+
+Result<void> Control::State::reconcile()
+{
+    auto snapshot = source->load();
+    const auto node = facts();
+    if (!node)
+        return std::unexpected(node.error());
+    auto wanted = std::make_shared<const plan::Plan>(plan::make_plan(snapshot.objects, plan_facts(*node)));
+
+    const std::lock_guard lock(mutex);
+    ServingProblems found;
+    std::vector<IpAddress> missing = wanted->addresses;
+    std::erase_if(missing, [&](const IpAddress& a) { return std::ranges::binary_search(node->node_addresses, a); });
+    found.addresses = addresses->add(missing, owned_addresses(*wanted));
+    std::vector<apply::L4ListenerState> states;
+    const auto applied = apply_kernel(*wanted, *node, states);
+    publish(wanted, states, found);
+    add_kernel_problems(states, found);
+    addresses->remove_unwanted(missing);
+
+    auto corrected = wanted->statuses;
+    correct_statuses(corrected, found);
+    log_changes(corrected, snapshot.problems);
+    if (!ready || wanted->addresses != plan->addresses || wanted->l4 != plan->l4 || wanted->http != plan->http ||
+        wanted->tls != plan->tls)
+        ++generation;
+    plan = std::move(wanted);
+    statuses = std::move(corrected);
+    problems = std::move(snapshot.problems);
+    l4 = std::move(states);
+    if (!applied || !*applied || !found.listeners.empty() || !found.addresses.empty())
+        reconcile_alarm.within(kRetryMs);
+    serving = std::move(found);
+    if (cluster) {
+        tell_neighbours(*node);
+        publish_statuses();
+        cluster->join();
+    }
+    if (!ready) {
+        if (auto steered = steer(); !steered)
+            return steered;
+        ready = true;
+        spdlog::info("ready: {} L4 listeners by {}, {} HTTP ports, proxy on {}", plan->l4.size(),
+                     kernel ? (kernel->has_xdp() ? "xdp" : "tcx") : "proxy", plan->http.size(),
+                     proxy->io() == proxy::IoKind::IoUring ? "io_uring" : "epoll");
+    }
+    return {};
+}
+
+// A Gateway's status is left as it is for a moment while a node's word is missing: most often the word comes, and one
+// write says all.
+void Control::State::publish_statuses()
+{
+    const auto view = cluster->view();
+    model::ServedByNode served = view.served;
+    cluster->say(served[options.node] = served_gateways(*plan, serving));
+    auto wanted = cluster_statuses(*plan, view.nodes, served);
+    cluster->set_hurry(cluster->is_leading() && !wanted.pending.empty());
+    const std::uint64_t now = monotonic_ms();
+    std::erase_if(pending_since, [&](const auto& entry) { return !wanted.pending.contains(entry.first); });
+    std::erase_if(wanted.statuses, [&](const model::ObjectStatus& status) {
+        const std::string name = status.key.ns + "/" + status.key.name;
+        if (status.key.kind != model::Gateway::kKind || !wanted.pending.contains(name))
+            return false;
+        const std::uint64_t since = pending_since.emplace(name, now).first->second;
+        if (now - since >= kPendingMs)
+            return false;
+        reconcile_alarm.within(kPendingMs - (now - since));
+        return true;
+    });
+    cluster->publish(wanted.statuses);
+    cluster->publish(plan->infrastructure);
+}
+
+plan::NodeFacts Control::State::plan_facts(const apply::Facts& node)
+{
+    plan::NodeFacts result{
+        .name = options.node, .controller_name = options.controller_name, .addresses = node.node_addresses};
+    if (!cluster)
+        return result;
+    result.cluster = true;
+    result.is_leader = cluster->is_leading();
+    result.members = cluster->view().nodes;
+    result.assigned = plan->pool_addresses;
+    result.resting = resting.at(monotonic_ms());
+    return result;
+}
+
+// Of the addresses that came with the plan that is in place now.
+void Control::State::tell_neighbours(const apply::Facts& node)
+{
+    const std::uint64_t now = monotonic_ms();
+    resting.observe(*plan, now);
+    if (const auto free_at = resting.next_end_ms())
+        reconcile_alarm.within(*free_at > now ? *free_at - now : 1);
+    if (const auto links = network->links())
+        announce(*announcer, addresses->take_added(), *plan, *links, node.uplinks);
+    if (addresses->has_owned())
+        extend_alarm.within(kExtendEveryMs);
+}
+
+}  // namespace sluice::control
