@@ -67,7 +67,7 @@ std::string IpAddress::to_string() const
     if (is_v4()) {  // by hand: once a proxied request, and inet_ntop takes a hundred nanoseconds
         char* end = text;
         for (std::size_t i = 12; i < bytes_.size(); ++i) {
-            if (i > 12)
+            if (i > 12 && end < text + sizeof text)  // never more: gcc 12 cannot see that octets are short
                 *end++ = '.';
             end = std::to_chars(end, text + sizeof text, bytes_[i]).ptr;
         }

@@ -23,6 +23,9 @@ class Cluster {
 public:
     // Errors: the kubeconfig or the pod's account cannot be used. A server that is away is no error: it is waited for.
     [[nodiscard]] static Result<std::unique_ptr<Cluster>> make(const Options& options);
+    ~Cluster() { source_->set_on_status(nullptr); }
+    Cluster(const Cluster&) = delete;
+    Cluster& operator=(const Cluster&) = delete;
 
     [[nodiscard]] source::Source& source() { return *source_; }
     // The objects and the other nodes were read once.
@@ -32,7 +35,7 @@ public:
     // Another agent of this node is to be the member: this one looks on. Waits at most two seconds.
     void stand_by();
     // Has these statuses written, soon, if we lead. The newest call counts.
-    void publish(const std::vector<model::ObjectStatus>& statuses) { writer_->want(statuses); }
+    void publish(std::vector<model::ObjectStatus> statuses) { writer_->want(std::move(statuses)); }
     // Has these Services written, soon, if we lead.
     void publish(const std::vector<model::InfrastructureService>& services)
     {

@@ -76,11 +76,15 @@ void Control::State::log_changes(const std::vector<model::ObjectStatus>& after,
 
 Result<void> Control::State::reconcile()
 {
-    auto snapshot = source->load();
+    const std::uint64_t begun = monotonic_ns();
+    source->update(snapshot);
+    const std::uint64_t loaded = monotonic_ns();
     const auto node = facts();
     if (!node)
         return std::unexpected(node.error());
     auto wanted = std::make_shared<const plan::Plan>(plan::make_plan(snapshot.objects, plan_facts(*node)));
+
+    const std::uint64_t planned = monotonic_ns();
 
     const std::lock_guard lock(mutex);
     ServingProblems found;
@@ -92,6 +96,7 @@ Result<void> Control::State::reconcile()
     publish(wanted, states, found);
     add_kernel_problems(states, found);
     addresses->remove_unwanted(missing);
+    const std::uint64_t served = monotonic_ns();
 
     auto corrected = wanted->statuses;
     correct_statuses(corrected, found);
@@ -101,7 +106,7 @@ Result<void> Control::State::reconcile()
         ++generation;
     plan = std::move(wanted);
     statuses = std::move(corrected);
-    problems = std::move(snapshot.problems);
+    problems = snapshot.problems;
     l4 = std::move(states);
     if (!applied || !*applied || !found.listeners.empty() || !found.addresses.empty())
         reconcile_alarm.within(kRetryMs);
@@ -111,6 +116,9 @@ Result<void> Control::State::reconcile()
         publish_statuses();
         cluster->join();
     }
+    constexpr std::uint64_t kUs = 1'000;
+    spdlog::debug("a change: {} us to load, {} to plan, {} to serve, {} for statuses", (loaded - begun) / kUs,
+                  (planned - loaded) / kUs, (served - planned) / kUs, (monotonic_ns() - served) / kUs);
     if (!ready) {
         if (auto steered = steer(); !steered)
             return steered;
@@ -143,7 +151,7 @@ void Control::State::publish_statuses()
         reconcile_alarm.within(kPendingMs - (now - since));
         return true;
     });
-    cluster->publish(wanted.statuses);
+    cluster->publish(std::move(wanted.statuses));
     cluster->publish(plan->infrastructure);
 }
 

@@ -105,24 +105,19 @@ void flatten(const std::string& subject, const Conditions& conditions, Flat& out
         out.emplace(subject + ": " + condition.type, &condition);
 }
 
-Flat flatten(const std::vector<model::ObjectStatus>& statuses)
+void flatten(const model::ObjectStatus& status, Flat& out)
 {
-    Flat flat;
-    for (const model::ObjectStatus& status : statuses) {
-        const std::string subject = status.key.to_string();
-        flatten(subject, status.conditions, flat);
-        for (const model::ListenerStatus& listener : status.listeners)
-            flatten(subject + " listener " + listener.name, listener.conditions, flat);
-        for (const model::RouteParentStatus& parent : status.parents)
-            flatten(fmt::format("{} parent {}/{} {}", subject, parent.parent.ns.value_or(""), parent.parent.name,
-                                parent.parent.section_name.value_or("")),
-                    parent.conditions, flat);
-        for (const model::PolicyAncestorStatus& ancestor : status.ancestors)
-            flatten(
-                fmt::format("{} ancestor {}/{}", subject, ancestor.ancestor.ns.value_or(""), ancestor.ancestor.name),
-                ancestor.conditions, flat);
-    }
-    return flat;
+    const std::string subject = status.key.to_string();
+    flatten(subject, status.conditions, out);
+    for (const model::ListenerStatus& listener : status.listeners)
+        flatten(subject + " listener " + listener.name, listener.conditions, out);
+    for (const model::RouteParentStatus& parent : status.parents)
+        flatten(fmt::format("{} parent {}/{} {}", subject, parent.parent.ns.value_or(""), parent.parent.name,
+                            parent.parent.section_name.value_or("")),
+                parent.conditions, out);
+    for (const model::PolicyAncestorStatus& ancestor : status.ancestors)
+        flatten(fmt::format("{} ancestor {}/{}", subject, ancestor.ancestor.ns.value_or(""), ancestor.ancestor.name),
+                ancestor.conditions, out);
 }
 
 }  // namespace
@@ -191,9 +186,19 @@ std::vector<std::string> condition_changes(const std::vector<model::ObjectStatus
                                            const std::vector<model::ObjectStatus>& after)
 {
     const auto text = [](bool status) { return status ? "True" : "False"; };
-    const Flat old = flatten(before);
+    Flat old;
+    Flat now;
+    for (const model::ObjectStatus& status : after) {
+        const auto was = std::ranges::lower_bound(before, status.key, {}, &model::ObjectStatus::key);
+        const bool is_known = was != before.end() && was->key == status.key;
+        if (is_known && *was == status)
+            continue;
+        flatten(status, now);
+        if (is_known)
+            flatten(*was, old);
+    }
     std::vector<std::string> changes;
-    for (const auto& [subject, condition] : flatten(after)) {
+    for (const auto& [subject, condition] : now) {
         const auto was = old.find(subject);
         if (was != old.end() && was->second->status == condition->status && was->second->reason == condition->reason)
             continue;

@@ -39,8 +39,8 @@ struct ClusterStatuses {
 [[nodiscard]] ClusterStatuses cluster_statuses(const plan::Plan& plan, const std::vector<std::string>& members,
                                                const model::ServedByNode& served);
 
-// One line for every condition that differs between the two: "Gateway default/web listener http: Programmed True ->
-// False (Pending): …".
+// One line for every condition that differs between the two, which are sorted by key: "Gateway default/web listener
+// http: Programmed True -> False (Pending): …".
 [[nodiscard]] std::vector<std::string> condition_changes(const std::vector<model::ObjectStatus>& before,
                                                          const std::vector<model::ObjectStatus>& after);
 

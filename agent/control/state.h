@@ -62,6 +62,7 @@ struct Control::State {
     Options options;
     std::unique_ptr<source::FileSource> files;  // or
     std::unique_ptr<Cluster> cluster;
+    source::Snapshot snapshot;         // of the source
     source::Source* source = nullptr;  // of the one that is there
     std::optional<Handover> handover;
     std::unique_ptr<loader::Network> network;

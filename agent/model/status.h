@@ -17,6 +17,7 @@ struct Condition {
     std::string reason;   // the API's CamelCase reason
     std::string message;  // names the object and field at fault, and what is accepted
     std::int64_t observed_generation = 0;
+    bool operator==(const Condition&) const = default;
 };
 
 struct ListenerStatus {
@@ -24,16 +25,19 @@ struct ListenerStatus {
     std::vector<RouteGroupKind> supported_kinds;
     std::uint32_t attached_routes = 0;
     std::vector<Condition> conditions;
+    bool operator==(const ListenerStatus&) const = default;
 };
 
 struct RouteParentStatus {
     ParentReference parent;  // namespace always filled in
     std::vector<Condition> conditions;
+    bool operator==(const RouteParentStatus&) const = default;
 };
 
 struct PolicyAncestorStatus {
     ParentReference ancestor;  // a Gateway, the namespace filled in
     std::vector<Condition> conditions;
+    bool operator==(const PolicyAncestorStatus&) const = default;
 };
 
 // One object's status; which of the lists is in use depends on its kind.
@@ -44,6 +48,7 @@ struct ObjectStatus {
     std::vector<ListenerStatus> listeners;        // Gateway
     std::vector<RouteParentStatus> parents;       // routes
     std::vector<PolicyAncestorStatus> ancestors;  // policies
+    bool operator==(const ObjectStatus&) const = default;
 };
 
 }  // namespace sluice::model

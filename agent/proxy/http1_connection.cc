@@ -44,8 +44,11 @@ void Http1Connection::start()
 
 void Http1Connection::drain(Arrivals arrivals)
 {
+    // Who may send one more request has it answered, and is told then that it was the last.
+    if (arrivals == Arrivals::Served)
+        return;
     keep_alive_ = false;
-    if (phase_ == Phase::Idle && arrivals == Arrivals::Refused)
+    if (phase_ == Phase::Idle)
         close();
 }
 
@@ -276,7 +279,7 @@ void Http1Connection::finish()
 {
     std::exchange(exchange_, nullptr)->release();
     worker_->http1_outputs().give_back(std::move(out_));
-    if (!keep_alive_ || !body_.done() || (stream_->receiving() && !is_watching_) || worker_->draining())
+    if (!keep_alive_ || !body_.done() || (stream_->receiving() && !is_watching_))
         return end_gently();
     is_watching_ = false;
     phase_ = Phase::Idle;

@@ -168,7 +168,7 @@ int FileSource::change_fd() const { return state_->watch.fd(); }
 
 bool FileSource::drain_changes() { return state_->watch.drain(); }
 
-Snapshot FileSource::load()
+void FileSource::update(Snapshot& snapshot)
 {
     std::vector<FileContent> files;
     std::vector<Problem> problems;
@@ -180,7 +180,7 @@ Snapshot FileSource::load()
     }
     if (state_->changed)
         state_->watch.poke();
-    return state_->ledger.merge(files, std::move(problems));
+    snapshot = state_->ledger.merge(files, std::move(problems));
 }
 
 }  // namespace sluice::source

@@ -32,7 +32,7 @@ public:
     // unreadable file) or the object's name (for a refused object) is still there. meta.generation counts the
     // changes of each object's spec since start. A file that somebody is writing counts with what it held before, until
     // its writer closes it.
-    [[nodiscard]] Snapshot load() override;
+    void update(Snapshot& snapshot) override;
 
 private:
     struct State;

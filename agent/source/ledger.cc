@@ -5,33 +5,10 @@
 #include <set>
 #include <tuple>
 
+#include "agent/source/object_list.h"
+
 namespace sluice::source {
 namespace {
-
-model::ObjectMeta& meta_of(AnyObject& object)
-{
-    return std::visit([](auto& each) -> model::ObjectMeta& { return each.meta; }, object);
-}
-
-struct Append {
-    model::Objects& objects;
-    void operator()(const model::GatewayClass& object) const { objects.gateway_classes.push_back(object); }
-    void operator()(const model::Gateway& object) const { objects.gateways.push_back(object); }
-    void operator()(const model::HttpRoute& object) const { objects.http_routes.push_back(object); }
-    void operator()(const model::GrpcRoute& object) const { objects.grpc_routes.push_back(object); }
-    void operator()(const model::TlsRoute& object) const { objects.tls_routes.push_back(object); }
-    void operator()(const model::TcpRoute& object) const { objects.tcp_routes.push_back(object); }
-    void operator()(const model::UdpRoute& object) const { objects.udp_routes.push_back(object); }
-    void operator()(const model::BackendTlsPolicy& object) const { objects.backend_tls_policies.push_back(object); }
-    void operator()(const model::ReferenceGrant& object) const { objects.reference_grants.push_back(object); }
-    void operator()(const model::Namespace& object) const { objects.namespaces.push_back(object); }
-    void operator()(const model::Service& object) const { objects.services.push_back(object); }
-    void operator()(const model::EndpointSlice& object) const { objects.endpoint_slices.push_back(object); }
-    void operator()(const model::Secret& object) const { objects.secrets.push_back(object); }
-    void operator()(const model::ConfigMap& object) const { objects.config_maps.push_back(object); }
-    void operator()(const model::NodeGatewayConfig& object) const { objects.node_gateway_configs.push_back(object); }
-    void operator()(const model::Node& object) const { objects.nodes.push_back(object); }
-};
 
 // One place in a file that gives an object. A refused object claims its name too: or a bad edit would let its double
 // elsewhere take over.
@@ -62,8 +39,7 @@ void Ledger::keep(const model::ObjectKey& key, Entries& next)
         next.emplace(key, last->second);
 }
 
-void Ledger::keep_last_good(const std::vector<FileContent>& files, Entries& next,
-                            const std::map<model::ObjectKey, std::string>& claimed)
+void Ledger::keep_last_good(const std::vector<FileContent>& files, Entries& next, const Claims& claimed)
 {
     std::set<std::string> incomplete;
     for (const FileContent& file : files) {
@@ -85,34 +61,31 @@ Snapshot Ledger::merge(const std::vector<FileContent>& files, std::vector<Proble
     snapshot.problems = std::move(problems);
     snapshot.files = files.size();
     Entries next;
-    std::map<model::ObjectKey, std::string> claimed;  // where the name was met first
+    Claims claimed;
     for (const FileContent& file : files) {
         std::ranges::copy(file.decoded->problems, std::back_inserter(snapshot.problems));
         for (const Mention& mention : mentions(*file.decoded)) {
-            const std::string place = file.path + ":" + std::to_string(mention.line);
-            const auto [first, is_new] = claimed.emplace(*mention.key, place);
+            const auto [first, is_new] = claimed.emplace(*mention.key, Place{&file.path, mention.line});
             if (mention.object == nullptr)
                 continue;
             const DecodedObject& object = *mention.object;
             if (!is_new) {
                 snapshot.problems.push_back({true, file.path, object.line, object.key.to_string(), "metadata.name",
-                                             object.key.name, "the object is already given in " + first->second});
+                                             object.key.name,
+                                             "the object is already given in " + *first->second.file + ":" +
+                                                 std::to_string(first->second.line)});
                 continue;
             }
-            Entry entry{object, file.path, 1};
+            Entry entry{file.decoded, &object, file.path, 1};
             if (const auto last = entries_.find(object.key); last != entries_.end())
-                entry.generation = last->second.generation + (last->second.good.spec == object.spec ? 0 : 1);
-            if (file.generation != 0)
-                entry.generation = file.generation;
+                entry.generation = last->second.generation + (last->second.good->spec == object.spec ? 0 : 1);
             next.emplace(object.key, std::move(entry));
         }
     }
     keep_last_good(files, next, claimed);
     entries_ = std::move(next);
-    for (auto& [key, entry] : entries_) {  // ordered by kind, namespace and name, as Objects wants it
-        meta_of(entry.good.object).generation = entry.generation;
-        std::visit(Append{snapshot.objects}, entry.good.object);
-    }
+    for (const auto& [key, entry] : entries_)  // ordered by kind, namespace and name, as Objects wants it
+        put(snapshot.objects, entry.good->object, entry.generation);
     return snapshot;
 }
 

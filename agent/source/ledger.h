@@ -16,7 +16,6 @@ namespace sluice::source {
 struct FileContent {
     std::string path;
     std::shared_ptr<const Decoded> decoded;
-    std::int64_t generation = 0;  // of its one object, where somebody else counts; 0: counted here
 };
 
 class Ledger {
@@ -26,14 +25,21 @@ public:
 
 private:
     struct Entry {
-        DecodedObject good;
+        std::shared_ptr<const Decoded> decoded;  // that `good` is in
+        const DecodedObject* good = nullptr;
         std::string file;
         std::int64_t generation = 1;
     };
     using Entries = std::map<model::ObjectKey, Entry>;
 
-    void keep_last_good(const std::vector<FileContent>& files, Entries& next,
-                        const std::map<model::ObjectKey, std::string>& claimed);
+    // Where a name was met first.
+    struct Place {
+        const std::string* file;
+        int line;
+    };
+    using Claims = std::map<model::ObjectKey, Place>;
+
+    void keep_last_good(const std::vector<FileContent>& files, Entries& next, const Claims& claimed);
     void keep(const model::ObjectKey& key, Entries& next);
 
     Entries entries_;

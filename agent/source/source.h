@@ -2,6 +2,7 @@
 // Where objects come from: manifest files or a cluster. Whole states, never events.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct Snapshot {
     model::Objects objects;
     std::vector<Problem> problems;
     std::size_t files = 0;
+    std::uint64_t version = 0;  // the source's own
 };
 
 class Source {
@@ -42,7 +44,14 @@ public:
     [[nodiscard]] virtual bool drain_changes() = 0;   // empties it; false when nothing of interest did
     // Everything was read once. Before that nothing may be served by it: what an agent before us serves would go.
     [[nodiscard]] virtual bool is_complete() const = 0;
-    [[nodiscard]] virtual Snapshot load() = 0;  // the current state
+    // Brings to the current state what the last call for this source has left, or an empty one.
+    virtual void update(Snapshot& snapshot) = 0;
+    [[nodiscard]] Snapshot load()  // the current state
+    {
+        Snapshot snapshot;
+        update(snapshot);
+        return snapshot;
+    }
 
 protected:
     Source() = default;

@@ -96,6 +96,20 @@ END
 }
 pods_ready() { kubectl wait -n "$1" --for=condition=Ready pods --all --timeout=60s >/dev/null; }
 
+# start_lab SLUICE: of ${nodes[@]}, with the DaemonSet of this program and the Service "web".
+start_lab() {
+    lab up ${#nodes[@]}
+    lab crds >/dev/null
+    "$root/tests/lab/image" sluice:dev "$1"
+    "$root/tests/lab/image" sluice-test-backend:dev "$BUILD/tests/sluice-test-backend"
+    kubectl apply -k "$root/deploy/daemonset"
+    kubectl apply -f "$e2e/pools.yaml"
+    rolled_out
+    nsenter --net=/run/netns/gwlab-client ip route add 203.0.113.8/29 dev eth0
+    backends default web | apply
+    pods_ready default
+}
+
 # gateway NAME: one with HTTP on 80 and TCP on 9000, and routes to the Service "web".
 gateway() {
     cat <<END

@@ -13,7 +13,7 @@
 
 #include "agent/source/kube/referred.h"
 #include "agent/source/kube/reflector.h"
-#include "agent/source/ledger.h"
+#include "agent/source/object_list.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 
@@ -23,7 +23,7 @@ namespace {
 using model::kGatewayGroup;
 using model::ObjectKey;
 
-constexpr long kDebounceNs = 5'000'000;  // changes come in groups
+constexpr long kDebounceNs = 1'000'000;  // changes come in groups; who is told waits a moment too
 constexpr std::size_t kReferredMax = 500;
 
 const std::array<Resource, 14>& resources()
@@ -85,9 +85,16 @@ struct KubeSource::State final : ReflectorUser {
 
     struct Held {
         std::string text;  // as decoded
-        FileContent content;
-        std::string plural;
+        std::shared_ptr<const Decoded> decoded;
+        std::int64_t generation = 0;
+        std::shared_ptr<const Decoded> good;  // the last that was not refused; null: none was
+        std::int64_t good_generation = 0;
         Record record;
+        void put_into(model::Objects& to) const
+        {
+            if (good != nullptr)
+                put(to, good->objects.front().object, good_generation);
+        }
     };
 
     ApiLoop loop;
@@ -97,9 +104,11 @@ struct KubeSource::State final : ReflectorUser {
     std::map<std::string, std::string> problems;  // by what cannot be read
     std::set<std::string> unlisted;               // resources that were not read yet
     bool is_armed = false;
-    Ledger ledger;                                             // of load()
+    std::set<ObjectKey> dirty;                                 // since the last update()
+    std::uint64_t version = 0;                                 // of that
     std::map<ObjectKey, std::unique_ptr<Reflector>> referred;  // of the loop's thread
     bool is_referred_due = false;                              // of the loop's thread
+    std::function<void(const ObjectKey&)> on_status;
     std::vector<std::unique_ptr<Reflector>> reflectors;
     std::jthread thread;  // last: it ends before what it uses
 
@@ -117,8 +126,8 @@ struct KubeSource::State final : ReflectorUser {
     void on_deleted(const Resource& resource, const nlohmann::json& object) override;
     void on_listed(const Resource& resource, const std::set<std::string>& seen) override;
     void on_problem(const Resource& resource, const std::string& message, bool is_absent) override;
-    void changed(const std::string& kind);  // with the lock
-    void arm();                             // with the lock
+    void changed(const ObjectKey& key);  // with the lock
+    void arm();                          // with the lock
     void follow_references();
 };
 
@@ -136,18 +145,23 @@ void KubeSource::State::on_object(const Resource& resource, nlohmann::json objec
 
     const std::lock_guard lock(mutex);
     Held& held = objects[key];
-    const bool is_same = held.text == text && held.content.generation == generation;
+    const bool is_same = held.decoded != nullptr && held.text == text && held.generation == generation;
     const bool is_same_status = !has_status(resource.kind) || held.record.status == status;
     if (has_status(resource.kind))
         held.record = {text_of(object, "apiVersion"), resource.plural, text_of(metadata, "resourceVersion"),
                        text_of(metadata, "uid"), status};
     if (!is_same) {
-        held.plural = resource.plural;
-        held.content = {key.to_string(), std::make_shared<const Decoded>(decode(text, "the cluster")), generation};
+        held.decoded = std::make_shared<const Decoded>(decode(text, "the cluster"));
+        held.generation = generation;
         held.text = std::move(text);
+        if (held.decoded->objects.size() == 1) {
+            held.good = held.decoded;
+            held.good_generation = generation;
+        }
+        return changed(key);
     }
-    if (!is_same || !is_same_status)
-        changed(resource.kind);
+    if (!is_same_status && on_status)
+        on_status(key);
 }
 
 void KubeSource::State::on_deleted(const Resource& resource, const nlohmann::json& object)
@@ -155,8 +169,9 @@ void KubeSource::State::on_deleted(const Resource& resource, const nlohmann::jso
     if (!object.is_object() || !object.contains("metadata"))
         return;
     const std::lock_guard lock(mutex);
-    if (objects.erase(key_of(resource, object)) != 0)
-        changed(resource.kind);
+    const ObjectKey key = key_of(resource, object);
+    if (objects.erase(key) != 0)
+        changed(key);
 }
 
 void KubeSource::State::on_listed(const Resource& resource, const std::set<std::string>& seen)
@@ -168,9 +183,16 @@ void KubeSource::State::on_listed(const Resource& resource, const std::set<std::
                (resource.name.empty() || (key.ns == resource.ns && key.name == resource.name)) &&
                !seen.contains(key.ns + "/" + key.name);
     };
-    const bool is_first = unlisted.erase(label(resource)) != 0;
-    if (std::erase_if(objects, is_gone) != 0 || is_first)
-        changed(resource.kind);
+    for (auto object = objects.begin(); object != objects.end();) {
+        if (!is_gone(*object)) {
+            ++object;
+            continue;
+        }
+        changed(object->first);
+        object = objects.erase(object);
+    }
+    if (unlisted.erase(label(resource)) != 0)
+        arm();
 }
 
 void KubeSource::State::on_problem(const Resource& resource, const std::string& message, bool is_absent)
@@ -184,10 +206,11 @@ void KubeSource::State::on_problem(const Resource& resource, const std::string& 
         arm();
 }
 
-void KubeSource::State::changed(const std::string& kind)
+void KubeSource::State::changed(const ObjectKey& key)
 {
+    dirty.insert(key);
     arm();
-    if ((kind == "Gateway" || kind == "BackendTLSPolicy") && !std::exchange(is_referred_due, true))
+    if ((key.kind == "Gateway" || key.kind == "BackendTLSPolicy") && !std::exchange(is_referred_due, true))
         loop.after(std::chrono::milliseconds(0), [this] { follow_references(); });
 }
 
@@ -206,10 +229,8 @@ void KubeSource::State::follow_references()
     is_referred_due = false;
     std::set<ObjectKey> wanted;
     for (const auto& [key, held] : objects) {
-        if (held.content.decoded == nullptr || (key.kind != "Gateway" && key.kind != "BackendTLSPolicy"))
-            continue;
-        for (const DecodedObject& object : held.content.decoded->objects)
-            add_referred(object.object, wanted);
+        if (held.good != nullptr && (key.kind == "Gateway" || key.kind == "BackendTLSPolicy"))
+            add_referred(held.good->objects.front().object, wanted);
     }
     problems.erase("references");
     if (wanted.size() > kReferredMax) {
@@ -221,6 +242,7 @@ void KubeSource::State::follow_references()
         if (wanted.contains(entry.first))
             return false;
         objects.erase(entry.first);
+        dirty.insert(entry.first);
         unlisted.erase((entry.first.kind == "Secret" ? "secrets " : "configmaps ") + entry.first.ns + "/" +
                        entry.first.name);
         return true;
@@ -278,21 +300,35 @@ bool KubeSource::is_complete() const
     return state_->unlisted.empty();
 }
 
-Snapshot KubeSource::load()
+void KubeSource::update(Snapshot& snapshot)
 {
-    std::vector<FileContent> contents;
-    std::vector<Problem> problems;
-    {
-        const std::lock_guard lock(state_->mutex);
-        contents.reserve(state_->objects.size());
-        for (const auto& [key, held] : state_->objects) {
-            if (held.content.decoded != nullptr)
-                contents.push_back(held.content);
+    const std::lock_guard lock(state_->mutex);
+    if (snapshot.version == 0 || snapshot.version != state_->version) {
+        snapshot.objects = {};
+        for (const auto& [key, held] : state_->objects)
+            held.put_into(snapshot.objects);
+    } else {
+        for (const ObjectKey& key : state_->dirty) {
+            const auto held = state_->objects.find(key);
+            if (held == state_->objects.end() || held->second.good == nullptr)
+                remove(snapshot.objects, key);
+            else
+                held->second.put_into(snapshot.objects);
         }
-        for (const auto& [what, message] : state_->problems)
-            problems.push_back({false, what, 0, "", "", "", message});
     }
-    return state_->ledger.merge(contents, std::move(problems));
+    state_->dirty.clear();
+    snapshot.version = ++state_->version;
+    snapshot.problems.clear();
+    for (const auto& [key, held] : state_->objects)
+        std::ranges::copy(held.decoded->problems, std::back_inserter(snapshot.problems));
+    for (const auto& [what, message] : state_->problems)
+        snapshot.problems.push_back({false, what, 0, "", "", "", message});
+}
+
+void KubeSource::set_on_status(std::function<void(const model::ObjectKey&)> on_status)
+{
+    const std::lock_guard lock(state_->mutex);
+    state_->on_status = std::move(on_status);
 }
 
 std::optional<Record> KubeSource::record(const model::ObjectKey& key) const

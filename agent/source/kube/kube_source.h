@@ -4,6 +4,7 @@
 // the methods are for any thread, load() for one at a time.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,7 +32,11 @@ public:
     [[nodiscard]] bool drain_changes() override;
     [[nodiscard]] bool is_complete() const override;
     // Refused objects are replaced by their last good version. meta.generation is the API server's.
-    [[nodiscard]] Snapshot load() override;
+    void update(Snapshot& snapshot) override;
+
+    // Somebody else changed this object's status, and nothing else of it: no change of the source. Called from the
+    // source's thread with its lock held: it must not call the source. Null: nobody wants to know.
+    void set_on_status(std::function<void(const model::ObjectKey&)> on_status);
 
     // Of the kinds whose status we write; none: there is no such object.
     [[nodiscard]] std::optional<Record> record(const model::ObjectKey& key) const;

@@ -68,15 +68,29 @@ StatusWriter::~StatusWriter()
     threads_.clear();
 }
 
-void StatusWriter::want(const std::vector<model::ObjectStatus>& statuses)
+void StatusWriter::make_due(const model::ObjectKey& key)
+{
+    if (is_due_.insert(key).second)
+        due_.push_back(key);
+}
+
+void StatusWriter::want(std::vector<model::ObjectStatus> statuses)
+{
+    std::ranges::sort(statuses, {}, &model::ObjectStatus::key);
+    const std::lock_guard lock(mutex_);
+    for (const model::ObjectStatus& status : statuses) {
+        const auto was = std::ranges::lower_bound(wanted_, status.key, {}, &model::ObjectStatus::key);
+        if (was == wanted_.end() || *was != status)
+            make_due(status.key);
+    }
+    wanted_ = std::move(statuses);
+    due_changed_.notify_all();
+}
+
+void StatusWriter::look_at(const model::ObjectKey& key)
 {
     const std::lock_guard lock(mutex_);
-    wanted_.clear();
-    for (const model::ObjectStatus& status : statuses) {
-        wanted_[status.key] = status;
-        if (is_due_.insert(status.key).second)
-            due_.push_back(status.key);
-    }
+    make_due(key);
     due_changed_.notify_all();
 }
 
@@ -85,10 +99,8 @@ void StatusWriter::set_leading(bool leading)
     const std::lock_guard lock(mutex_);
     if (std::exchange(leading_, leading) || !leading)
         return;
-    for (const auto& [key, status] : wanted_) {
-        if (is_due_.insert(key).second)
-            due_.push_back(key);
-    }
+    for (const model::ObjectStatus& status : wanted_)
+        make_due(status.key);
     due_changed_.notify_all();
 }
 
@@ -104,16 +116,15 @@ void StatusWriter::run(const std::stop_token& stop)
             const model::ObjectKey key = std::move(due_.front());
             due_.pop_front();
             is_due_.erase(key);
-            const auto found = wanted_.find(key);
-            if (found == wanted_.end())
+            const auto found = std::ranges::lower_bound(wanted_, key, {}, &model::ObjectStatus::key);
+            if (found == wanted_.end() || found->key != key)
                 continue;
-            wanted = found->second;
+            wanted = *found;
         }
         if (write(client, wanted, stop))
             continue;
         std::unique_lock lock(mutex_);
-        if (is_due_.insert(wanted.key).second)
-            due_.push_back(wanted.key);
+        make_due(wanted.key);
         due_changed_.wait_for(lock, stop, kPause, [] { return false; });
     }
 }

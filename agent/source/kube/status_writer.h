@@ -30,13 +30,16 @@ public:
     StatusWriter& operator=(const StatusWriter&) = delete;
 
     // The statuses that all objects should have; the newest call counts. Any thread.
-    void want(const std::vector<model::ObjectStatus>& statuses);
+    void want(std::vector<model::ObjectStatus> statuses);
+    // Somebody else changed the status of this one.
+    void look_at(const model::ObjectKey& key);
     // Only who leads writes; what was wanted meanwhile is looked through when this begins.
     void set_leading(bool leading);
 
 private:
     void run(const std::stop_token& stop);
     // False: to be tried again.
+    void make_due(const model::ObjectKey& key);  // with the lock
     [[nodiscard]] bool write(ApiClient& client, const model::ObjectStatus& wanted, const std::stop_token& stop);
     [[nodiscard]] bool put(ApiClient& client, const model::ObjectStatus& wanted, Record record,
                            const std::stop_token& stop);
@@ -48,8 +51,8 @@ private:
     std::string controller_name_;
     std::mutex mutex_;
     std::condition_variable_any due_changed_;
-    std::map<model::ObjectKey, model::ObjectStatus> wanted_;
-    std::deque<model::ObjectKey> due_;  // each once
+    std::vector<model::ObjectStatus> wanted_;  // sorted by key
+    std::deque<model::ObjectKey> due_;         // each once
     std::set<model::ObjectKey> is_due_;
     bool leading_ = false;
     long events_left_;
