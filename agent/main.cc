@@ -43,9 +43,25 @@ int run(const control::Options& options, const std::string& log_level)
     return 0;
 }
 
+std::string read_standard_input()
+{
+    std::string text(64U << 20, '\0');  // more than `kubectl get` prints of a large cluster
+    std::size_t size = 0;
+    while (size < text.size()) {
+        const std::size_t count = std::fread(text.data() + size, 1, text.size() - size, stdin);
+        if (count == 0)
+            break;
+        size += count;
+    }
+    text.resize(size);
+    return text;
+}
+
 int check(const std::vector<std::string>& paths)
 {
-    const source::Snapshot snapshot = source::read_manifests(paths);
+    const bool is_stream = paths.size() == 1 && paths.front() == "-";
+    const source::Snapshot snapshot =
+        is_stream ? source::read_text(read_standard_input(), "-") : source::read_manifests(paths);
     bool refused = false;
     for (const source::Problem& problem : snapshot.problems) {
         std::printf("%s%s\n", problem.fatal ? "" : "note: ", source::to_string(problem).c_str());
@@ -155,7 +171,7 @@ int main(int argc, char** argv)
 
     std::vector<std::string> paths;
     CLI::App* check_command = app.add_subcommand("check", "Validate manifests; exit 1 if anything is refused");
-    check_command->add_option("paths", paths, "Files or folders")->required();
+    check_command->add_option("paths", paths, "Files or folders; - alone: standard input")->required();
 
     std::string admin_address = admin::kDefaultAddress;
     std::string format = "text";

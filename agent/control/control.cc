@@ -203,8 +203,9 @@ Result<std::unique_ptr<Control>> Control::make(const Options& options)
 
 Result<void> Control::State::on_event(int fd)
 {
-    const bool is_news = (fd == source->change_fd() && source->drain_changes()) ||
-                         (fd == network->change_fd() && network->drain_changes()) ||
+    if (fd == source->change_fd() && source->drain_changes())
+        reconcile_alarm.within(cluster ? kSoonMs : kDebounceMs);
+    const bool is_news = (fd == network->change_fd() && network->drain_changes()) ||
                          (cluster && fd == cluster->change_fd() && cluster->drain_changes());
     if (is_news)
         reconcile_alarm.within(kDebounceMs);

@@ -92,6 +92,11 @@ Snapshot read_manifests(const std::vector<std::string>& paths)
     return Ledger().merge(files, std::move(found.problems));
 }
 
+Snapshot read_text(std::string_view text, const std::string& name)
+{
+    return Ledger().merge({{name, std::make_shared<const Decoded>(decode(text, name))}}, {});
+}
+
 struct FileSource::State {
     std::vector<std::string> paths;
     Watch watch;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/source/source.h"
@@ -18,6 +19,8 @@ constexpr int kManifestDepthMax = 64;  // nesting inside one document
 
 // Reads every file now, remembering nothing: what `sluice check` does.
 [[nodiscard]] Snapshot read_manifests(const std::vector<std::string>& paths);
+// The same of one text; `name` stands for the file in problems.
+[[nodiscard]] Snapshot read_text(std::string_view text, const std::string& name);
 
 class FileSource final : public Source {
 public:

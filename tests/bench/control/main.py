@@ -175,6 +175,7 @@ def change_times_ms(api, prober, routes, count):
         while prober.status(host, path) != 200:
             if time.monotonic() - begin > 10:
                 sys.exit(f"{host}{path} is not served 10 s after the change")
+            time.sleep(0.001)  # two cores are all there is, and the API server's are the same
         times.append((time.monotonic() - begin) * 1000)
         time.sleep(0.05)
     return sorted(times)
