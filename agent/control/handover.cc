@@ -58,20 +58,26 @@ Result<void> Handover::take()
 {
     successor_.reset();
     predecessor_.reset();
-    if (auto asked = ask(); !asked)
-        return asked;
-    return listen();
+    const auto asked = ask();
+    if (!asked)
+        return std::unexpected(asked.error());
+    if (!*asked)
+        spdlog::warn("another user's process holds the socket @{}: an update of this agent will have a gap", name_);
+    else if (auto listening = listen(); !listening)
+        return listening;
+    in_control_ = true;
+    return {};
 }
 
-Result<void> Handover::ask()
+Result<bool> Handover::ask()
 {
     UniqueFd fd = make_socket();
     sockaddr_un address{};
     const socklen_t size = set_name(address, name_);
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
-        return errno == ECONNREFUSED ? Result<void>() : fail(errno, "connect", "the agent before this one");
+        return errno == ECONNREFUSED ? Result<bool>(true) : fail(errno, "connect", "the agent before this one");
     if (!is_of_our_user(fd.get()))
-        return fail(EPERM, "handover", "another user's process holds the socket @" + name_);
+        return false;
     spdlog::info("the agent that has control of this node is asked to stand by");
     pollfd answer{.fd = fd.get(), .events = POLLIN, .revents = 0};
     char done = 0;
@@ -79,7 +85,7 @@ Result<void> Handover::ask()
         return fail(ETIMEDOUT, "handover", "the agent that has control of this node does not answer");
     if (::recv(fd.get(), &done, sizeof done, 0) == sizeof done)
         predecessor_ = std::move(fd);
-    return {};  // without an answer it has ended
+    return true;  // without an answer it has ended
 }
 
 Result<void> Handover::listen()
@@ -119,6 +125,7 @@ Handover::Event Handover::on_asked()
 
 void Handover::give()
 {
+    in_control_ = false;
     listener_.reset();
     watch(successor_);
     const char done = 1;

@@ -17,10 +17,10 @@ public:
     // `scope`: agents of one scope (a pin directory) and network namespace succeed each other.
     [[nodiscard]] static Result<Handover> make(const std::string& scope);
 
-    // Has control given to us; waits up to five seconds for the agent before us. Errors: it does not answer, or
-    // somebody else holds the socket.
+    // Has control given to us; waits up to five seconds for the agent before us. A socket that another user holds stops
+    // nobody: then no agent is asked, and a successor will find none. Errors: the agent before us does not answer.
     [[nodiscard]] Result<void> take();
-    [[nodiscard]] bool in_control() const { return listener_.valid(); }
+    [[nodiscard]] bool in_control() const { return in_control_; }
 
     [[nodiscard]] int fd() const { return epoll_.get(); }  // readable when poll() has something to tell
     enum class Event {
@@ -34,12 +34,13 @@ public:
 private:
     Handover() = default;
     [[nodiscard]] Result<void> listen();
-    [[nodiscard]] Result<void> ask();
+    [[nodiscard]] Result<bool> ask();  // false: the socket is another user's
     [[nodiscard]] Event on_asked();
     void watch(const UniqueFd& fd) const;
 
     std::string name_;
     UniqueFd epoll_;
+    bool in_control_ = false;
     UniqueFd listener_;     // while we have control
     UniqueFd predecessor_;  // held open as long as we live
     UniqueFd successor_;

@@ -3,7 +3,13 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <cstddef>
 #include <optional>
 #include <thread>
 
@@ -97,6 +103,53 @@ TEST_F(HandoverTest, AnotherScopeIsAnotherNode)
     Handover other = *Handover::make("/elsewhere/" + std::to_string(getpid()));
     EXPECT_TRUE(one.take());
     EXPECT_TRUE(other.take());
+}
+
+// A process of another user that listens at the agents' socket until it is destroyed.
+class Squatter {
+public:
+    explicit Squatter(const std::string& name)
+    {
+        int ready[2];
+        EXPECT_EQ(pipe(ready), 0);
+        pid_ = fork();
+        if (pid_ == 0) {
+            sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+            name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
+            const int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+            const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+            const bool listens = setuid(65534) == 0 &&
+                                 bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 && listen(fd, 4) == 0;
+            [[maybe_unused]] const ssize_t sent = write(ready[1], listens ? "y" : "n", 1);
+            pause();
+            _exit(0);
+        }
+        char answer = 0;
+        EXPECT_EQ(read(ready[0], &answer, 1), 1);
+        EXPECT_EQ(answer, 'y');
+        close(ready[0]);
+        close(ready[1]);
+    }
+    ~Squatter()
+    {
+        kill(pid_, SIGKILL);
+        waitpid(pid_, nullptr, 0);
+    }
+    Squatter(const Squatter&) = delete;
+    Squatter& operator=(const Squatter&) = delete;
+
+private:
+    pid_t pid_ = 0;
+};
+
+TEST_F(HandoverTest, AnotherUsersSocketStopsNobodyAndIsToldNothing)
+{
+    if (geteuid() != 0)
+        GTEST_SKIP() << "needs root to be another user";
+    const Squatter squatter("sluice:/test/" + std::to_string(getpid()));
+    Handover one = make();
+    EXPECT_TRUE(one.take());
+    EXPECT_TRUE(one.in_control());
 }
 
 TEST_F(HandoverTest, AScopeThatNoSocketCanBeNamedByIsRefused)
