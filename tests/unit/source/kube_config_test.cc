@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/source/kube/kube_config.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace sluice::source {
+namespace {
+
+class KubeConfigTest : public testing::Test {
+protected:
+    KubeConfigTest()
+    {
+        std::string folder = (std::filesystem::temp_directory_path() / "kubeconfig.XXXXXX").string();
+        EXPECT_NE(::mkdtemp(folder.data()), nullptr);
+        folder_ = folder;
+    }
+    ~KubeConfigTest() override { std::filesystem::remove_all(folder_); }
+
+    [[nodiscard]] std::string path(const std::string& name = "config") const { return folder_ + "/" + name; }
+    void write(const std::string& text, const std::string& name = "config") const { std::ofstream(path(name)) << text; }
+    // One cluster, one user, one context that names both.
+    [[nodiscard]] Result<KubeConfig> load(const std::string& cluster, const std::string& user,
+                                          const std::string& context = "cluster: c, user: u, namespace: n") const
+    {
+        write("current-context: x\ncontexts: [{name: x, context: {" + context + "}}]\nclusters: [{name: c, cluster: {" +
+              cluster + "}}]\nusers: [{name: u, user: {" + user + "}}]\n");
+        return KubeConfig::load(path());
+    }
+    static std::string content(const std::string& file)
+    {
+        std::ifstream in(file);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+
+    std::string folder_;
+};
+
+TEST_F(KubeConfigTest, FilesStandBesideItOrAreInIt)
+{
+    const auto files = load("server: 'https://a:1/', certificate-authority: ca.crt, tls-server-name: b",
+                            "client-certificate: /abs/me.crt, client-key: me.key");
+    ASSERT_TRUE(files) << to_string(files.error());
+    EXPECT_EQ(files->server, "https://a:1");
+    EXPECT_EQ(files->server_name, "b");
+    EXPECT_EQ(files->ns, "n");
+    EXPECT_EQ(files->ca_file, path("ca.crt"));
+    EXPECT_EQ(files->certificate_file, "/abs/me.crt");
+    EXPECT_EQ(files->key_file, path("me.key"));
+    EXPECT_TRUE(files->verifies_server);
+    const auto data = load("server: 'https://a', certificate-authority-data: Y2E=, insecure-skip-tls-verify: true",
+                           "client-key-data: a2V5");
+    ASSERT_TRUE(data) << to_string(data.error());
+    EXPECT_EQ(content(data->ca_file), "ca");
+    EXPECT_EQ(content(data->key_file), "key");
+    EXPECT_FALSE(data->verifies_server);
+}
+
+TEST_F(KubeConfigTest, WhatCannotBeUsedIsNamed)
+{
+    const struct {
+        const char* cluster;
+        const char* user;
+        const char* context;
+        const char* wanted;
+    } rows[] = {
+        {"server: 'a:1'", "", "cluster: c, user: u", "server \"a:1\": an http or https URL is accepted"},
+        {"", "", "cluster: c, user: u", "server \"\""},
+        {"server: 'https://a'", "", "cluster: z, user: u", "clusters: there is none called \"z\""},
+        {"server: 'https://a'", "", "cluster: c, user: z", "users: there is none called \"z\""},
+        {"server: 'https://a', certificate-authority-data: '%'", "", "cluster: c, user: u",
+         "certificate-authority-data is not base64"},
+        {"server: 'https://a'", "exec: {args: [x]}", "cluster: c, user: u", "users.exec.command is not set"},
+        {"server: [", "", "cluster: c, user: u", "yaml-cpp"},
+    };
+    for (const auto& row : rows) {
+        const auto config = load(row.cluster, row.user, row.context);
+        ASSERT_FALSE(config) << row.wanted;
+        EXPECT_NE(to_string(config.error()).find(row.wanted), std::string::npos) << to_string(config.error());
+        EXPECT_NE(to_string(config.error()).find(path()), std::string::npos);
+    }
+    EXPECT_FALSE(KubeConfig::load(path("absent")));
+    write("clusters: []");
+    EXPECT_NE(to_string(KubeConfig::load(path()).error()).find("current-context is not set"), std::string::npos);
+}
+
+TEST_F(KubeConfigTest, ATokenIsFixedOrOfAFileOrOfAProgram)
+{
+    const auto fixed = load("server: 'https://a'", "token: secret");
+    ASSERT_TRUE(fixed);
+    EXPECT_EQ(fixed->token->get(), "secret");
+    write("from-file\n", "token");
+    const auto file = load("server: 'https://a'", "token: unused, tokenFile: token");
+    ASSERT_TRUE(file);
+    EXPECT_EQ(file->token->get(), "from-file");
+    const auto program = load("server: 'https://a'",
+                              "exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/sh, args: [-c, 'echo "
+                              "\"{\\\"status\\\": {\\\"token\\\": \\\"$WHO\\\"}}\"'], env: [{name: WHO, value: me}]}");
+    ASSERT_TRUE(program) << to_string(program.error());
+    const auto said = program->token->get();
+    ASSERT_TRUE(said) << to_string(said.error());
+    EXPECT_EQ(*said, "me");
+    const auto broken = load("server: 'https://a'", "exec: {command: /bin/false}");
+    ASSERT_TRUE(broken);
+    EXPECT_FALSE(broken->token->get());
+    const auto none = load("server: 'https://a'", "tokenFile: absent");
+    ASSERT_TRUE(none);
+    EXPECT_FALSE(none->token->get());
+}
+
+}  // namespace
+}  // namespace sluice::source
