@@ -14,8 +14,13 @@ for name in TCPRouteWeightedRouting UDPRouteWeightedRouting; do
     }
     suite 1 >/dev/null 2>&1
     pods_ready gateway-conformance-infra
-    suite "$count" >"$tmp/$name.log" 2>&1
+    # Some more: now and then the suite's own set-up fails by a conflict over a Deployment, before the test begins.
+    suite $((count + count / 5)) >"$tmp/$name.log" 2>&1
     passed=$(grep -c "^    --- PASS: TestConformance/$name " "$tmp/$name.log" || true)
-    [ "$passed" = "$count" ] || { cp "$tmp/$name.log" "$LAB_DIR-$name.log"; fail "$name: $passed of $count runs passed ($LAB_DIR-$name.log)"; }
-    say "$name: $passed runs in a row passed"
+    failed=$(grep -c "^    --- FAIL: TestConformance/$name " "$tmp/$name.log" || true)
+    [ "$passed" -ge "$count" ] && [ "$failed" = 0 ] || {
+        cp "$tmp/$name.log" "$LAB_DIR-$name.log"
+        fail "$name: $passed runs passed, $failed failed ($LAB_DIR-$name.log)"
+    }
+    say "$name: $passed runs in a row passed, none failed"
 done
