@@ -212,9 +212,10 @@ void EpollLoop::receive(int fd, Descriptor& descriptor)
             starved_.push_back(fd);
         return;
     }
-    const ssize_t count = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const std::size_t most = descriptor.amount == Amount::Little ? kLittleBytes : buffer.size();
+    const ssize_t count = ::recv(fd, buffer.data(), most, MSG_DONTWAIT);
     // Less than fits means that the socket is empty: whatever comes later is an edge of its own.
-    descriptor.readable = descriptor.broken || count == static_cast<ssize_t>(buffer.size());
+    descriptor.readable = descriptor.broken || count == static_cast<ssize_t>(most);
     if (count < 0 && errno == EAGAIN)
         return;
     if (count <= 0)

@@ -39,7 +39,7 @@ Http1Connection::Http1Connection(Worker& worker, std::unique_ptr<Stream> stream,
 void Http1Connection::start()
 {
     arm(worker_->limits().header_timeout_ms);  // the first request is due sooner than a later one
-    stream_->recv();
+    stream_->recv(Amount::Little);             // an HTTP/2 client proves itself first (http2_session.cc)
 }
 
 void Http1Connection::drain(Arrivals arrivals)

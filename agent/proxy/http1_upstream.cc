@@ -196,8 +196,13 @@ void Http1Upstream::end()
 {
     keep_alive_ = false;
     worker_->loop().disarm(timer_);
-    if (stream_ != nullptr)
-        stream_->abandon();
+    if (stream_ == nullptr)
+        return;
+    // Given up half-way: a close in peace would keep the local port for a minute (TIME_WAIT), and clients that give up
+    // often would use up all that lead to this endpoint.
+    if (connected_ && !response_ended_)
+        stream_->reset_on_close();
+    stream_->abandon();
 }
 
 void Http1Upstream::on_timeout()

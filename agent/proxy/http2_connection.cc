@@ -12,8 +12,9 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr std::uint32_t kDrainMs = 200;     // between the two GOAWAYs: requests on their way still arrive
-constexpr std::uint32_t kLingerMs = 1'000;  // for the client to read the last frames
+constexpr std::uint32_t kDrainMs = 200;          // between the two GOAWAYs: requests on their way still arrive
+constexpr std::uint32_t kLingerMs = 1'000;       // for the client to read the last frames
+constexpr std::size_t kLingerBytes = 64 * 1024;  // that it may send meanwhile
 
 }  // namespace
 
@@ -63,10 +64,10 @@ private:
 
 void Http2Connection::Request::on_received()
 {
-    if (exchange_ == nullptr)
-        begin();
-    else
+    if (exchange_ != nullptr)
         deliver();
+    else if (!is_void())  // rapid reset (CVE-2023-44487): the backend never hears of it
+        begin();
 }
 
 int Http2Connection::Request::read_head(http1::RequestHead& head) const
@@ -117,8 +118,11 @@ void Http2Connection::Request::begin()
         return;
     exchange_ = &connection_->worker_->take_exchange();
     http1::RequestHead& head = connection_->worker_->scratch().request;
-    if (const int status = read_head(head); status != 0)
-        return exchange_->begin_refused(*this, status, head_.pseudo(":method") == "HEAD");
+    if (const int status = read_head(head); status != 0) {
+        const bool is_head = head_.pseudo(":method") == "HEAD";
+        head_.clear();
+        return exchange_->begin_refused(*this, status, is_head);
+    }
     uncredited_ = data_.size();
     wants_body_ = data_.empty();
     head.expect_continue = head.expect_continue && wants_body_ && !end_received_;
@@ -170,7 +174,7 @@ void Http2Connection::start()
     feed(first.view());
     if (over_)
         return;
-    stream_->recv();
+    receive_more();
     if (worker_->draining())
         drain(Arrivals::Served);
 }
@@ -222,7 +226,8 @@ void Http2Connection::on_stream_data(int result, Buffer buffer)
 {
     if (!is_closing_)
         return Http2Session::on_stream_data(result, std::move(buffer));
-    if (result > 0)
+    lingered_ += static_cast<std::size_t>(std::max(result, 0));
+    if (result > 0 && lingered_ < kLingerBytes)
         return stream_->recv();  // thrown away
     close();
 }

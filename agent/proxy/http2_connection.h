@@ -39,6 +39,7 @@ private:
     bool is_counted_ = false;   // as a connection of a listener
     bool is_draining_ = false;  // the client was told; the last stream id follows
     bool is_drained_ = false;   // and did
+    std::size_t lingered_ = 0;  // bytes received since it is closing
     bool is_closing_ = false;   // only waits for the client to have read all
     BoundTimer<Http2Connection> timer_{*this, &Http2Connection::on_timeout};
 };

@@ -10,6 +10,7 @@ constexpr std::size_t kFieldOverhead = 32;  // of each field in the size of a li
 
 void Http2Fields::add(std::string_view name, std::string_view value, std::size_t bytes_max, std::size_t count_max)
 {
+    seen_ += name.size() + value.size();
     const std::size_t bytes =
         text_.size() + cookie_.size() + entries_.size() * kFieldOverhead + name.size() + value.size() + kFieldOverhead;
     if (too_large_ || bytes > bytes_max || entries_.size() >= count_max) {
@@ -32,11 +33,7 @@ void Http2Fields::add(std::string_view name, std::string_view value, std::size_t
 
 void Http2Fields::clear()
 {
-    text_.clear();
-    entries_.clear();
-    cookie_.clear();
-    too_large_ = false;
-    dropped_ = 0;
+    *this = {};  // and its memory
 }
 
 http1::Header Http2Fields::header(const Entry& entry) const

@@ -20,6 +20,8 @@ public:
     [[nodiscard]] bool too_large() const { return too_large_; }
     // So far beyond the limits that reading on serves nobody but an attacker.
     [[nodiscard]] bool is_flood() const { return dropped_ > kDroppedMax; }
+    // The same few bytes over and over: `encoded` is what they came in.
+    [[nodiscard]] bool is_bomb(std::size_t encoded) const { return too_large_ && seen_ > kBombRatio * encoded; }
     // The pseudo-field of that name, with its colon; empty: none.
     [[nodiscard]] std::string_view pseudo(std::string_view name) const;
     // The others, as views into this object; the crumbs of Cookie are one field (RFC 9113 section 8.2.3).
@@ -38,7 +40,9 @@ private:
     std::vector<Entry> entries_;  // pseudo-fields first, as they must come
     std::string cookie_;
     static constexpr std::size_t kDroppedMax = 256;
+    static constexpr std::size_t kBombRatio = 16;
     std::size_t dropped_ = 0;
+    std::size_t seen_ = 0;  // bytes of all fields
     bool too_large_ = false;
 };
 

@@ -21,10 +21,15 @@ constexpr std::int32_t kServerWindow = 256 * 1024;  // of all streams of one cli
 // One stalled client must not stall the others that share a connection to a backend: the streams' windows bound it.
 constexpr std::int32_t kClientWindow = static_cast<std::int32_t>(kStreamsMax * (kStreamWindow + 1));
 // Resets by the peer (rapid reset, CVE-2023-44487) and other odd frames: nghttp2's own limits, 1,000 and then 33 a
-// second.
+// second. Acknowledgements that the peer does not read: 1,000, nghttp2's too.
 constexpr std::size_t kContinuationsMax = 8;
 constexpr std::size_t kSettingsMax = 32;
-constexpr std::size_t kOutboundAcksMax = 256;
+// Frames of a client that carry no message (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA) or are refused: so
+// many at once and a second, and more for each frame of a message, with which browsers and gRPC's measurements send
+// them.
+constexpr std::uint32_t kControlFramesMax = 256;
+constexpr std::uint32_t kControlFramesPerSecond = 20;
+constexpr std::uint32_t kControlFramesPerMessageFrame = 10;
 
 nghttp2_nv nv_of(std::string_view name, std::string_view value)
 {
@@ -64,7 +69,13 @@ struct Http2Callbacks {
     // What nghttp2 lets pass: frames on streams that are closed or were skipped, and PRIORITY of no stream.
     static int begin_frame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user)
     {
-        const Http2Session& owner = self(user);
+        Http2Session& owner = self(user);
+        const bool is_message = head->type == NGHTTP2_HEADERS || (head->type == NGHTTP2_DATA && head->length != 0);
+        if (head->type == NGHTTP2_RST_STREAM)
+            owner.resets_ +=
+                nghttp2_session_check_server_session(session) != 0 ? 1U : 0U;  // nghttp2 limits their number
+        else if (!is_message)
+            owner.pay();
         if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0)
             return nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
         const bool is_known = head->stream_id > nghttp2_session_get_last_proc_stream_id(session) ||
@@ -87,6 +98,8 @@ struct Http2Callbacks {
         Http2Fields& fields = target->head_received_ ? target->trailers_ : target->head_;
         fields.add(view_of(name, name_size), view_of(value, value_size), limits.header_bytes_max,
                    limits.header_count_max);
+        if (fields.is_bomb(frame->hd.length))
+            return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
         return fields.is_flood() ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
     }
 
@@ -109,6 +122,8 @@ struct Http2Callbacks {
         Http2Stream* target = stream(session, frame->hd.stream_id);
         if (target == nullptr || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
             return 0;
+        if (frame->hd.length != 0)
+            owner.earn();
         if (frame->hd.type == NGHTTP2_HEADERS) {
             const std::string_view status = target->head_.pseudo(":status");
             if (!target->head_received_ && status.starts_with('1') && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
@@ -126,10 +141,13 @@ struct Http2Callbacks {
         return 0;
     }
 
-    static int frame_refused(nghttp2_session*, const nghttp2_frame* frame, int error, void* user)
+    static int frame_refused(nghttp2_session* session, const nghttp2_frame* frame, int error, void* user)
     {
+        if (Http2Stream* target = stream(session, frame->hd.stream_id); target != nullptr)
+            target->refused_ = true;
         if (error == NGHTTP2_ERR_REFUSED_STREAM)
             self(user).worker_->hit(Limit::Http2Streams);
+        self(user).pay();
         if (frame->hd.type == NGHTTP2_HEADERS)
             self(user).on_head_ended();
         return 0;
@@ -170,8 +188,10 @@ struct Http2Callbacks {
         Http2Stream* target = stream(session, frame->hd.stream_id);
         if (target != nullptr && frame->hd.type == NGHTTP2_RST_STREAM)
             target->reset_sent_ = true;
-        const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
-                          (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
+        const bool is_message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+        if (is_message)
+            self(user).earn();
+        const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && is_message;
         if (target == nullptr || !ends)
             return 0;
         target->end_sent_ = true;
@@ -252,7 +272,6 @@ nghttp2_option* make_options(Http2Session::Side side)
         nghttp2_option_set_glitch_rate_limit(options, kUnlimited, kUnlimited);
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_peer_max_concurrent_streams(options, kStreamsMax);
-    nghttp2_option_set_max_outbound_ack(options, kOutboundAcksMax);
     nghttp2_option_set_max_settings(options, kSettingsMax);
     nghttp2_option_set_max_continuations(options, kContinuationsMax);
     return options;
@@ -266,7 +285,10 @@ nghttp2_data_provider2 provider_of(Http2Stream& stream)
 }  // namespace
 
 Http2Session::Http2Session(Worker& worker, Side side, std::unique_ptr<Stream> stream)
-    : worker_(&worker), stream_(std::move(stream))
+    : worker_(&worker),
+      stream_(std::move(stream)),
+      control_frames_(kControlFramesMax, kControlFramesPerSecond, worker.loop().now_ms()),
+      is_proven_(side == Side::Client)
 {
     static nghttp2_session_callbacks* const callbacks = Http2Callbacks::make();
     static nghttp2_option* const server_options = make_options(Side::Server);
@@ -302,14 +324,39 @@ void Http2Session::touch(Http2Stream& stream)
         due_.push_back(&stream);
 }
 
+void Http2Session::pay()
+{
+    if (nghttp2_session_check_server_session(session_) == 0)
+        return;
+    if (!control_frames_.take(worker_->loop().now_ms()))
+        nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void Http2Session::earn()
+{
+    control_frames_.add(kControlFramesPerMessageFrame);
+    is_proven_ = true;
+}
+
+// A client that mostly gives up what it asks for is read from a hundred times a second. One that asked for nothing yet
+// gets as little of the turn: who floods comes back in ever new connections.
+void Http2Session::receive_more()
+{
+    constexpr std::size_t kResetsMax = 8;
+    constexpr std::uint32_t kPauseMs = 10;
+    if (resets_ > kResetsMax)
+        return worker_->loop().arm(pause_, kPauseMs);
+    receive(is_proven_ ? Amount::Usual : Amount::Little);
+}
+
 void Http2Session::on_stream_data(int result, Buffer buffer)
 {
     if (result <= 0)
         return on_over();
+    resets_ = 0;
     feed(buffer.view());
     buffer.reset();
-    if (!over_)
-        stream_->recv();
+    receive_more();
 }
 
 void Http2Session::feed(std::string_view bytes)

@@ -15,6 +15,7 @@
 #include "agent/proxy/bytes.h"
 #include "agent/proxy/http2_fields.h"
 #include "agent/proxy/stream.h"
+#include "agent/proxy/token_bucket.h"
 #include "agent/proxy/worker.h"
 
 struct nghttp2_session;
@@ -48,6 +49,8 @@ protected:
     void report_taken();  // on_taken soon, for a head that was all there is yet
     void finish();
     [[nodiscard]] bool is_closed() const { return closed_; }
+    // The peer has given it up, or what it sent is not valid: nothing of it is to be acted on.
+    [[nodiscard]] bool is_void() const { return closed_ || refused_; }
     // `count` received bytes were passed on: the peer may send as many more.
     void credit(std::size_t count);
 
@@ -74,6 +77,7 @@ private:
     bool touched_ = false;
     bool received_ = false;
     bool closed_ = false;
+    bool refused_ = false;  // a reset of ours is on its way
     bool reset_sent_ = false;
 };
 
@@ -102,6 +106,7 @@ protected:
     virtual void on_over() = 0;
 
     void feed(std::string_view bytes);
+    void receive_more();
     void flush() override;
     void adopt(std::unique_ptr<Http2Stream> stream, std::int32_t id);
     void close_streams();  // on_closed for all that are left; they live until the session ends
@@ -120,6 +125,14 @@ private:
     friend struct Http2Callbacks;
     void touch(Http2Stream& stream);
     void dispatch();
+    void pay();  // for a frame that is of no use
+    void earn();
+    void receive_little() { receive(Amount::Little); }
+    void receive(Amount amount)
+    {
+        if (!over_)
+            stream_->recv(amount);
+    }
 
     // Streams that ended lately, in two rings: frames on those that the peer ended are an error of the connection, on
     // those that we reset they were on their way (RFC 9113 section 5.1).
@@ -144,6 +157,10 @@ private:
     BoundTimer<Http2Session> write_timer_{*this, &Http2Session::on_write_timeout};  // the peer reads nothing
     std::string out_;  // being sent while the stream is sending
     std::vector<Http2Stream*> due_;
+    TokenBucket control_frames_;
+    BoundTimer<Http2Session> pause_{*this, &Http2Session::receive_little};
+    std::size_t resets_ = 0;  // by the peer, in this read
+    bool is_proven_;          // a whole frame of a message has come or gone; a backend always is
     bool dispatching_ = false;
 };
 

@@ -25,11 +25,12 @@ namespace sluice::proxy {
 
 constexpr std::size_t kBufferBytes = 16 * 1024;
 constexpr std::size_t kBulkBytes = 64 * 1024;
+constexpr std::size_t kLittleBytes = 1024;
 constexpr std::size_t kSendSpansMax = 64;
 
-// How much a receive is likely to find. For bulk there are a few larger buffers; when they are in use, it gets one of
-// the usual size.
-enum class Amount : std::uint8_t { Usual, Bulk };
+// How much to receive. For bulk there are a few larger buffers; when they are in use, it gets one of the usual size.
+// Little: at most kLittleBytes, from a peer whose bytes cost more than those of others.
+enum class Amount : std::uint8_t { Little, Usual, Bulk };
 
 // Where buffers go back to; each kind of loop has its own.
 class BufferPool {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "agent/proxy/snapshot.h"
+#include "agent/proxy/stream.h"
 #include "agent/proxy/worker.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,10 +37,12 @@ Result<UniqueFd> open_socket(int type, const SocketAddress& address)
     const int off = 0;
     setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (type == SOCK_STREAM)
+    if (type == SOCK_STREAM) {
         setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    else
+        set_tcp_options(fd.get());
+    } else {
         setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+    }
     const sockaddr_in6 name = address.to_sockaddr6();
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0)
         return fail(errno, "bind", address.to_string());

@@ -214,10 +214,11 @@ void RingLoop::submit(Op& op)
         io_uring_prep_multishot_accept(sqe, op.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         break;
     case Kind::Recv:
-        io_uring_prep_recv(sqe, op.fd, nullptr, 0, 0);  // as much as the buffer holds
+        // 0: as much as the buffer holds
+        io_uring_prep_recv(sqe, op.fd, nullptr, op.amount == Amount::Little ? kLittleBytes : 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = group_of(op).id();
-        if (op.amount == Amount::Usual)
+        if (op.amount != Amount::Bulk)
             sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;  // nearly always there is nothing yet
         break;
     case Kind::Send:
@@ -318,7 +319,7 @@ void RingLoop::without_buffer(Op& op)
 {
     if (group_of(op).grow())
         return submit(op);
-    if (op.amount == Amount::Usual)
+    if (op.amount != Amount::Bulk)
         return starved_.push_back(&op);
     op.amount = Amount::Usual;
     submit(op);

@@ -9,17 +9,22 @@
 
 namespace sluice::proxy {
 
-Stream::Stream(Loop& loop, UniqueFd fd) : loop_(&loop), fd_(std::move(fd))
+void set_tcp_options(int fd)
 {
+    constexpr int kUnsentMax = 128 * 1024;
     const int on = 1;
-    setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentMax, sizeof kUnsentMax);
 }
+
+Stream::Stream(Loop& loop, UniqueFd fd) : loop_(&loop), fd_(std::move(fd)) {}
 
 Result<std::unique_ptr<Stream>> Stream::open(Loop& loop, const SocketAddress& to)
 {
     UniqueFd fd(::socket(to.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd.valid())
         return fail(errno, "socket", to.to_string());
+    set_tcp_options(fd.get());
     return std::make_unique<Stream>(loop, std::move(fd));
 }
 
@@ -51,6 +56,7 @@ void Stream::recv(Amount amount)
         return recv_bytes(amount);
     if (std::exchange(tls_->wants_data, true))
         return;
+    tls_->amount = amount;
     if (tls_->is_drained)
         recv_bytes();
     else
@@ -166,9 +172,10 @@ void Stream::deliver_plain()
     Buffer buffer = loop_->take_buffer();
     if (!buffer)
         return report_received(-ENOMEM, {});
+    const std::size_t most = tls_->amount == Amount::Little ? kLittleBytes : kBufferBytes;
     std::size_t filled = 0;
-    while (filled < kBufferBytes) {
-        const auto count = tls_->session->read({buffer.data() + filled, kBufferBytes - filled});
+    while (filled < most) {
+        const auto count = tls_->session->read({buffer.data() + filled, most - filled});
         if (!count && filled == 0)
             return report_received(-EPROTO, {});
         tls_->is_drained = !count || *count == 0;

@@ -12,6 +12,10 @@
 
 namespace sluice::proxy {
 
+// Of a new socket, or of a listening one, whose connections have them from it. What a peer does not read fills no more
+// of the kernel's memory than 128 KiB, which would be megabytes otherwise.
+void set_tcp_options(int fd);
+
 class StreamUser {
 public:
     // Connected, with TLS also agreed: 0, or -errno (-EPROTO: TLS failed).
@@ -27,7 +31,7 @@ protected:
 // Must be destroyed only while quiet, or after the loop has stopped.
 class Stream {
 public:
-    Stream(Loop& loop, UniqueFd fd);
+    Stream(Loop& loop, UniqueFd fd);  // with set_tcp_options
     ~Stream() { loop_->close(std::move(fd_)); }
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
@@ -62,11 +66,12 @@ public:
 private:
     struct Tls {
         std::unique_ptr<TlsSession> session;
-        std::string sending;      // ciphertext on its way
-        int user_bytes = 0;       // of the user's send, before encryption
-        bool handshaking = true;  // on_stream_connected is owed
-        bool wants_data = false;  // the user does
-        bool is_drained = true;   // the session has no more to read
+        std::string sending;            // ciphertext on its way
+        int user_bytes = 0;             // of the user's send, before encryption
+        Amount amount = Amount::Usual;  // that the user wants
+        bool handshaking = true;        // on_stream_connected is owed
+        bool wants_data = false;        // the user does
+        bool is_drained = true;         // the session has no more to read
         bool user_sending = false;
         bool shutdown_due = false;
     };

@@ -107,6 +107,11 @@ public:
         nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, error);
         write();
     }
+    void ping()
+    {
+        nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+        write();
+    }
     void go_away(std::int32_t last_id)
     {
         nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last_id, NGHTTP2_NO_ERROR, nullptr, 0);

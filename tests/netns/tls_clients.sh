@@ -136,5 +136,20 @@ request after
 wait_until 10 "the kept connection answers after the change" grep -q '^b1 /after' "$tmp/kept.out"
 exec 9>&-
 kill "$kept" 2>/dev/null || true
+
+# Under traffic, ten times: no connection is dropped, no request fails, every new connection has the new certificate.
+background load client h2load -n 16000 -c 16 -m 4 --rps 100 --connect-to "$vip4:443" https://www.example.com/x
+load=$background_pid
+for change in 1 2 3 4 5; do
+    for name in www renewed; do
+        apply_and_wait put_secret www $name
+        grep -q "subject=CN = $name" <<<"$(s_client 443 www.example.com -verify_return_error)" ||
+            fail "change $change: a new connection has not the certificate $name"
+        ! has_ended "$load" || fail "the load ended before the changes"
+    done
+done
+wait "$load" || fail "h2load: $(cat "$tmp/load.out")"
+grep -q '16000 succeeded, 0 failed, 0 errored, 0 timeout' "$tmp/load.out" || fail "under traffic: $(cat "$tmp/load.out")"
+grep -q 'status codes: 16000 2xx' "$tmp/load.out" || fail "under traffic: $(cat "$tmp/load.out")"
 stop_sluice
 [ $sluice_status = 0 ] || fail "exit code $sluice_status"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the proxies forward to: nginx over HTTP/1, and nghttpd over cleartext HTTP/2, which answers every call with one
 gRPC message and a grpc-status trailer."""
-from box import BACKEND, ECHO_PORT, SMALL, WEB_PORT, Box
+from box import BACKEND, ECHO_PORT, SMALL, UPLOAD, WEB_PORT, Box
 from peers import nginx_config
 from processes import Process
 
@@ -25,6 +25,7 @@ def start_web(box: Box) -> Process:
         root {box.files};
         location = {SMALL} {{ {small} }}
         location /route- {{ {small} }}
+        location = {UPLOAD} {{ client_max_body_size 0; proxy_pass http://{BACKEND}:{WEB_PORT}{SMALL}; }}
     }}"""))
     process = Process("nginx backend", ["nginx", "-p", str(folder), "-c", str(config)], box.load_cpu, folder / "log")
     process.wait_for(BACKEND, WEB_PORT)

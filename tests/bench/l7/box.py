@@ -13,6 +13,7 @@ BACKEND = "198.51.100.11"
 WEB_PORT, ECHO_PORT = 9000, 9001  # HTTP/1 files; gRPC over cleartext HTTP/2
 PLAIN_PORT, GRPC_PORT, TLS_PORT = 8080, 8081, 8443  # the same on every proxy
 SMALL, LARGE, CALL = "/128", "/65536", "/bench.Echo/Call.grpc"
+UPLOAD = "/upload"  # the backend waits for all of the body
 DESCRIPTORS = 20_000
 
 
@@ -68,6 +69,15 @@ def take_precedence() -> None:
         os.nice(-15)
     except OSError:
         pass
+
+
+def build(box: Box, name: str) -> str:
+    """NAME.cc of this folder, compiled where only this run sees it."""
+    program = box.folder / name
+    if not program.exists():
+        source = Path(__file__).resolve().parent / f"{name}.cc"
+        run("g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-o", str(program), str(source))
+    return str(program)
 
 
 def add_address(address: str) -> None:

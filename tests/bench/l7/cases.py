@@ -22,10 +22,11 @@ from load import (
     handshakes,
     paced,
 )
-from peers import Envoy, HaProxy, Nginx, Peer
+from peers import Envoy, HaProxy, Nginx, Peer, Relay
 from sluice import Sluice, route_path
 
 PEERS = ("sluice", "haproxy", "nginx", "envoy")
+OTHERS: dict[str, type[Peer]] = {"haproxy": HaProxy, "nginx": Nginx, "envoy": Envoy, "relay": Relay}
 Metrics = dict[str, float]
 Run = Callable[[], Metrics]
 
@@ -84,8 +85,8 @@ class Lab:
         return self.peers[name]
 
     def _make(self, name: str, address: str) -> Peer:
-        if name in PEERS[1:]:
-            return {"haproxy": HaProxy, "nginx": Nginx, "envoy": Envoy}[name](self.box, address)
+        if name in OTHERS:
+            return OTHERS[name](self.box, address)
         io = {"sluice-ring": "io_uring", "sluice-epoll": "epoll"}.get(name, self.options.io)
         return Sluice(self.box, address, self.options.sluice, io, name, 10_000 if name == "sluice-routes" else 0)
 
@@ -139,7 +140,7 @@ class Lab:
 def h1_small(lab: Lab) -> Iterator[Point]:
     for clients in (32, 128):
         point = lab.closed_loop("h1_small", "HTTP/1 keep-alive, 128 B", replace(PLAIN, clients=clients),
-                                lab.options.requests)
+                                lab.options.requests, (*lab.options.peers, "relay"))
         yield point
         lab.haproxy_rates += [metrics["per_second"] for metrics in point.values.get("haproxy", [])]
 

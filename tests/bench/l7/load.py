@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from box import CALL, GRPC_PORT, HOST, PLAIN_PORT, SMALL, TLS_PORT, Box, run
+from box import CALL, GRPC_PORT, HOST, PLAIN_PORT, SMALL, TLS_PORT, Box, build
 from peers import Peer
 
 GRPC_HEADERS = ["-H", "te: trailers", "-H", "content-type: application/grpc"]
@@ -116,17 +116,9 @@ def handshakes(peer: Peer, box: Box, count: int) -> Load:
     return Load(sum(load.requests for load in loads), sum(load.seconds for load in loads))
 
 
-def pacer(box: Box) -> Path:
-    """Built where only this run sees it: Python is too slow for the rate."""
-    program = box.folder / "pacer"
-    if not program.exists():
-        run("g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-o", str(program), str(HERE / "pacer.cc"))
-    return program
-
-
 def paced(peer: Peer, traffic: Traffic, box: Box, rate: int, seconds: int) -> dict[str, float]:
     """Latencies in microseconds at a fixed rate, from when each request was due, and how many were answered."""
-    argv = [str(pacer(box)), peer.address, str(traffic.port), HOST, traffic.path,
+    argv = [build(box, "pacer"), peer.address, str(traffic.port), HOST, traffic.path,
             str(box.body(traffic.body)), str(rate), str(seconds)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=seconds + 60)
     if done.returncode != 0:

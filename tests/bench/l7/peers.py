@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from box import BACKEND, ECHO_PORT, GRPC_PORT, PLAIN_PORT, TLS_PORT, WEB_PORT, Box, add_address, run
+from box import BACKEND, ECHO_PORT, GRPC_PORT, PLAIN_PORT, TLS_PORT, WEB_PORT, Box, add_address, build, run
 from processes import Process
 
 ENVOY_WHEEL = Path(__file__).resolve().parents[3] / "build/bench/venv/lib"
@@ -188,6 +188,18 @@ class Envoy(Peer):
                     "tls_certificates": [{"certificate_chain": {"filename": str(self.box.certificate)},
                                           "private_key": {"filename": str(self.box.key)}}]}}}
         return {"address": socket_address(self.address, port), "tcp_backlog_size": 4096, "filter_chains": [chain]}
+
+
+class Relay(Peer):
+    """No proxy: bytes from one socket to the other, which is what the kernel alone costs here (relay.cc)."""
+
+    name = "relay"
+
+    def version(self) -> str:
+        return "reads no byte that it forwards"
+
+    def command(self) -> list[str]:
+        return [build(self.box, "relay"), self.address, str(PLAIN_PORT), BACKEND, str(WEB_PORT)]
 
 
 TYPE = "type.googleapis.com/envoy.extensions."

@@ -30,12 +30,15 @@ class Sluice(Peer):
     def command(self) -> list[str]:
         manifests = self.folder / "manifests"
         manifests.mkdir(exist_ok=True)
-        rules = list(path_rules(self._routes)) if self._routes else [rule("/")]
+        rules = list(path_rules(self._routes)) if self._routes else [self.default_rule()]
         (manifests / "gateway.yaml").write_text(gateway(self.address) + secret(self.box))
         (manifests / "backends.yaml").write_text(service("web", WEB_PORT, "") + service("echo", ECHO_PORT, H2C))
         (manifests / "routes.yaml").write_text("".join(http_routes(rules)) + GRPC_ROUTE)
         return [self._binary, "run", "--manifests", str(manifests), "--l4", "proxy", "--uplink", "lo", "--workers", "1",
                 "--io", self._io, "--admin", self.admin(), "--log-level", "warn", "--drain-ms", "0"]
+
+    def default_rule(self) -> str:
+        return rule("/")
 
     def admin(self) -> str:
         return f"unix:{self.folder}/admin.sock"

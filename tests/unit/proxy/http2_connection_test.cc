@@ -149,6 +149,27 @@ TEST_P(Http2Connection, AResetEndsTheBackendsConnectionAndNoOtherStream)
     EXPECT_EQ(client().wait(next).body, "ok");
 }
 
+TEST_P(Http2Connection, WhatIsResetInTheSameReadNeverReachesTheBackend)
+{
+    using namespace std::string_literals;
+    const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"s;
+    const std::string given_up = "\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x01\x01h"s;
+    const std::string wanted = "\0\0\x0c\x01\x05\0\0\0\x03\x82\x86\x04\x05/next\x01\x01h"s;
+    Acceptor backend;
+    const std::uint16_t port = serve(to(backend));
+    const std::string by_client = "\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08"s;  // rapid reset, CVE-2023-44487
+    const Peer resetting = Peer::connect(port);
+    resetting.send(preface + given_up + by_client + wanted);
+    Peer one = backend.accept();
+    const std::string head = one.read_until(kEndOfHead);
+    EXPECT_TRUE(head.starts_with("GET /next ")) << head;
+    const std::string by_us = "\0\0\x04\x08\0\0\0\0\x01\x7f\xff\xff\xff"s;  // a window above its limit, CVE-2025-8671
+    Peer provoking = Peer::connect(port);
+    provoking.send(preface + given_up + by_us + wanted);
+    EXPECT_NE(provoking.read_all().find("\x07\0\0\0\0\0"s), std::string::npos) << "no GOAWAY";
+    EXPECT_FALSE(backend.is_called(0));
+}
+
 TEST_P(Http2Connection, ABackendThatDiesAmidTheBodyResetsTheStream)
 {
     Acceptor backend;

@@ -76,6 +76,35 @@ TEST_P(ProxyLimits, ResetsInFloods)
     EXPECT_TRUE(is_hit("http2_flood"));
 }
 
+TEST_P(ProxyLimits, PingsInFloods)
+{
+    Acceptor acceptor;
+    Http2Peer client(Peer::connect(serve(to(acceptor))), Http2Peer::Side::Client);
+    for (int i = 0; i < 300; ++i)
+        client.ping();
+    EXPECT_TRUE(client.pump_until([&] { return client.went_away() || client.is_closed(); }) || client.is_closed());
+    EXPECT_TRUE(is_hit("http2_flood"));
+}
+
+// As gRPC measures the bandwidth of a connection.
+TEST_P(ProxyLimits, PingsBesideMessagesAreNoFlood)
+{
+    Acceptor acceptor;
+    Http2Peer client(Peer::connect(serve(to(acceptor))), Http2Peer::Side::Client);
+    const auto id =
+        client.request({{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}, false);
+    Peer backend = acceptor.accept();
+    for (int i = 0; i < 500; ++i) {
+        client.send(id, "x", false);
+        client.ping();
+    }
+    client.send(id, "end", true);
+    (void)backend.read_until("end");
+    backend.send("HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_EQ(client.wait(id).get(":status"), "204");
+    EXPECT_EQ(proxy_->limit_hits().at("http2_flood"), 0U);
+}
+
 TEST_P(ProxyLimits, ABackendThatDoesNotFinishItsHandshake)
 {
     start({.connect_timeout_ms = 50});

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What another client notices of a flood: its p99 with and without, in turn, and the memory that the flood takes.
+
+The attackers share the load's processor at the lowest priority: they take what the other client leaves. Exit code 1 if a p99 is more
+than twice that without the flood, memory exceeds its bound, or a request of the other client fails."""
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from attacker import FLOODS
+from backends import start_backends
+from box import PLAIN_PORT, Box, make_box
+from load import PLAIN, WrongResponse, check, paced
+from sluice import Sluice
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+RATE = 2000  # requests/s of the other client
+SECONDS = 4
+MOST_RATIO = 2.0
+MOST_MEMORY = 64e6  # bytes, docs/limits.md
+
+
+class Flooding:
+    """A flood for the length of a block; `sent` afterwards says what it did, `memory` the most that the proxy grew."""
+
+    def __init__(self, flood: str, proxy: Sluice, rss: int) -> None:
+        self.sent: dict[str, int] = {}
+        self.memory = 0
+        self._proxy = proxy
+        self._rss = rss
+        self._ended = threading.Event()
+        argv = [sys.executable, "-B", str(Path(__file__).with_name("attacker.py")), flood, proxy.address, str(PLAIN_PORT)]
+        self._child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)))
+        self._watch = threading.Thread(target=self._watch_memory, daemon=True)
+
+    def __enter__(self) -> "Flooding":
+        assert self._child.stdout is not None
+        if self._child.stdout.readline() != "begun\n":
+            raise RuntimeError("the attacker did not begin")
+        self._watch.start()
+        time.sleep(1)  # what is slow about it begins to tell
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watch.join()
+        self._child.send_signal(signal.SIGTERM)
+        out, _ = self._child.communicate(timeout=30)
+        self.sent = json.loads(out)
+
+    def _watch_memory(self) -> None:
+        while not self._ended.wait(0.1):
+            self.memory = max(self.memory, self._proxy.running().rss_bytes() - self._rss)
+
+
+def other_client(proxy: Sluice, box: Box) -> float:
+    seen = paced(proxy, PLAIN, box, RATE, SECONDS)
+    if seen["answered"] != RATE * SECONDS:
+        raise WrongResponse(f"{RATE * SECONDS - seen['answered']:.0f} requests of the other client were not answered")
+    return seen["p99_us"]
+
+
+def measure(flood: str, proxy: Sluice, box: Box, rounds: int) -> bool:
+    """Prints a row; whether it is within the bounds."""
+    quiet, flooded, memory, sent = [], [], 0, {"connections": 0, "closed": 0, "bytes": 0}
+    for _ in range(rounds):
+        quiet.append(other_client(proxy, box))
+        with Flooding(flood, proxy, proxy.running().rss_bytes()) as attack:
+            try:
+                flooded.append(other_client(proxy, box))
+            except WrongResponse as error:
+                print(f"{flood}: {error}")
+                return False
+        memory = max(memory, attack.memory)
+        sent = {name: count + attack.sent[name] for name, count in sent.items()}
+    ratio = statistics.median(flooded) / statistics.median(quiet)
+    good = ratio <= MOST_RATIO and memory <= MOST_MEMORY
+    print(f"{flood:16}{statistics.median(quiet):10,.0f}{statistics.median(flooded):10,.0f}{ratio:8.2f}{memory / 1e6:10.1f}"
+          f"{sent['connections']:12,}{sent['closed']:9,}{sent['bytes'] / 1e6:9,.1f}  {'' if good else 'EXCEEDS'}", flush=True)
+    return good
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench floods", description=__doc__)
+    parser.add_argument("--flood", action="append", choices=FLOODS, help="may be repeated; default: all")
+    parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
+    parser.add_argument("--sluice", default=str(REPOSITORY / "build/release/sluice"), help="the binary (%(default)s)")
+    parser.add_argument("--io", choices=("auto", "io_uring", "epoll"), default="auto", help="the event loop")
+    given = parser.parse_args()
+    if given.rounds < 1 or not Path(given.sluice).is_file():
+        parser.error("at least one round and a binary that is built are wanted")
+    box = make_box()
+    backends = start_backends(box)
+    proxy = Sluice(box, "192.0.2.11", str(Path(given.sluice).resolve()), given.io)
+    try:
+        proxy.start()
+        check(proxy, PLAIN, box)
+        other_client(proxy, box)
+        print(f"{'':16}{'p99 us':>10}{'flooded':>10}{'ratio':>8}{'MB more':>10}{'connections':>12}{'closed':>9}{'MB sent':>9}")
+        return 0 if all([measure(flood, proxy, box, given.rounds) for flood in given.flood or FLOODS]) else 1
+    except (WrongResponse, RuntimeError) as error:
+        print(f"failed: {error}")
+        return 1
+    finally:
+        proxy.stop()
+        for backend in backends:
+            backend.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
