@@ -73,6 +73,11 @@ public:
 
     // Nobody is answered any more.
     void stop() { listener_.reset(); }
+    [[nodiscard]] bool is_called(int wait_ms) const
+    {
+        pollfd called{.fd = listener_.get(), .events = POLLIN, .revents = 0};
+        return ::poll(&called, 1, wait_ms) == 1;
+    }
     // The next request.
     [[nodiscard]] Call next()
     {

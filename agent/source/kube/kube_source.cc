@@ -340,14 +340,15 @@ std::optional<Record> KubeSource::record(const model::ObjectKey& key) const
     return found->second.record;
 }
 
-void KubeSource::note_written(const model::ObjectKey& key, const std::string& resource_version, std::string status)
+void KubeSource::note_written(const model::ObjectKey& key, const Record& read, const Record& written)
 {
     const std::lock_guard lock(state_->mutex);
     const auto found = state_->objects.find(key);
-    if (found == state_->objects.end())
+    // Another version than was read: a watch was faster, perhaps with something newer still.
+    if (found == state_->objects.end() || found->second.record.resource_version != read.resource_version)
         return;
-    found->second.record.resource_version = resource_version;
-    found->second.record.status = std::move(status);
+    found->second.record.resource_version = written.resource_version;
+    found->second.record.status = written.status;
 }
 
 }  // namespace sluice::source

@@ -10,20 +10,12 @@
 #include <string>
 
 #include "agent/source/kube/kube_config.h"
+#include "agent/source/kube/record.h"
 #include "agent/source/source.h"
 
 namespace sluice::source {
 
-// What who writes an object's status must know of it.
-struct Record {
-    std::string api_version;
-    std::string plural;
-    std::string resource_version;
-    std::string uid;
-    std::string status;  // JSON; empty when there is none
-};
-
-class KubeSource final : public Source {
+class KubeSource final : public Source, public Records {
 public:
     [[nodiscard]] static Result<std::unique_ptr<KubeSource>> make(std::shared_ptr<const KubeConfig> config);
     ~KubeSource() override;
@@ -38,10 +30,8 @@ public:
     // source's thread with its lock held: it must not call the source. Null: nobody wants to know.
     void set_on_status(std::function<void(const model::ObjectKey&)> on_status);
 
-    // Of the kinds whose status we write; none: there is no such object.
-    [[nodiscard]] std::optional<Record> record(const model::ObjectKey& key) const;
-    // We wrote this status and the server answered so: what a watch says of it is no news.
-    void note_written(const model::ObjectKey& key, const std::string& resource_version, std::string status);
+    [[nodiscard]] std::optional<Record> record(const model::ObjectKey& key) const override;
+    void note_written(const model::ObjectKey& key, const Record& read, const Record& written) override;
 
 private:
     struct State;

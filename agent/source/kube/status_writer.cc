@@ -50,9 +50,9 @@ std::optional<Record> record_of(const nlohmann::json& object, Record known)
 
 }  // namespace
 
-StatusWriter::StatusWriter(std::shared_ptr<const KubeConfig> config, KubeSource& source, std::string controller_name)
+StatusWriter::StatusWriter(std::shared_ptr<const KubeConfig> config, Records& records, std::string controller_name)
     : config_(std::move(config)),
-      source_(&source),
+      records_(&records),
       controller_name_(std::move(controller_name)),
       events_left_(kEventsAtOnce),
       events_earned_(std::chrono::steady_clock::now())
@@ -70,7 +70,7 @@ StatusWriter::~StatusWriter()
 
 void StatusWriter::make_due(const model::ObjectKey& key)
 {
-    if (is_due_.insert(key).second)
+    if (is_due_.insert(key).second && !busy_.contains(key))
         due_.push_back(key);
 }
 
@@ -104,34 +104,50 @@ void StatusWriter::set_leading(bool leading)
     due_changed_.notify_all();
 }
 
+std::optional<model::ObjectStatus> StatusWriter::take(const std::stop_token& stop)
+{
+    std::unique_lock lock(mutex_);
+    while (due_changed_.wait(lock, stop, [this] { return leading_ && !due_.empty(); })) {
+        const model::ObjectKey key = std::move(due_.front());
+        due_.pop_front();
+        is_due_.erase(key);
+        const auto found = std::ranges::lower_bound(wanted_, key, {}, &model::ObjectStatus::key);
+        if (found == wanted_.end() || found->key != key)
+            continue;
+        busy_.insert(key);
+        return *found;
+    }
+    return std::nullopt;
+}
+
+void StatusWriter::finish(const model::ObjectKey& key, bool again)
+{
+    const std::lock_guard lock(mutex_);
+    busy_.erase(key);
+    if (again)
+        is_due_.insert(key);
+    if (!is_due_.contains(key))
+        return;
+    due_.push_back(key);  // wanted anew meanwhile
+    due_changed_.notify_one();
+}
+
 void StatusWriter::run(const std::stop_token& stop)
 {
     ApiClient client(config_);
-    while (!stop.stop_requested()) {
-        model::ObjectStatus wanted;
-        {
+    while (const auto wanted = take(stop)) {
+        const bool is_done = write(client, *wanted, stop);
+        if (!is_done) {
             std::unique_lock lock(mutex_);
-            if (!due_changed_.wait(lock, stop, [this] { return leading_ && !due_.empty(); }))
-                return;
-            const model::ObjectKey key = std::move(due_.front());
-            due_.pop_front();
-            is_due_.erase(key);
-            const auto found = std::ranges::lower_bound(wanted_, key, {}, &model::ObjectStatus::key);
-            if (found == wanted_.end() || found->key != key)
-                continue;
-            wanted = *found;
+            due_changed_.wait_for(lock, stop, kPause, [] { return false; });
         }
-        if (write(client, wanted, stop))
-            continue;
-        std::unique_lock lock(mutex_);
-        make_due(wanted.key);
-        due_changed_.wait_for(lock, stop, kPause, [] { return false; });
+        finish(wanted->key, !is_done);
     }
 }
 
 bool StatusWriter::write(ApiClient& client, const model::ObjectStatus& wanted, const std::stop_token& stop)
 {
-    auto record = source_->record(wanted.key);
+    auto record = records_->record(wanted.key);
     return !record || put(client, wanted, *std::move(record), stop);
 }
 
@@ -156,8 +172,8 @@ bool StatusWriter::put(ApiClient& client, const model::ObjectStatus& wanted, Rec
         auto answer = client.call(
             {.method = "PUT", .path = collection + "/" + wanted.key.name + "/status", .body = object.dump()}, stop);
         if (answer && answer->status == 200) {
-            if (auto written = record_of(nlohmann::json::parse(answer->body, nullptr, false), record))
-                source_->note_written(wanted.key, written->resource_version, std::move(written->status));
+            if (const auto written = record_of(nlohmann::json::parse(answer->body, nullptr, false), record))
+                records_->note_written(wanted.key, record, *written);
             tell(client, condition_events(current, *merged, wanted.key, record, controller_name_, now), stop);
             return true;
         }

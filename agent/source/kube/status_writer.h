@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -18,13 +19,13 @@
 
 #include "agent/model/status.h"
 #include "agent/source/kube/api_client.h"
-#include "agent/source/kube/kube_source.h"
+#include "agent/source/kube/record.h"
 
 namespace sluice::source {
 
 class StatusWriter {
 public:
-    StatusWriter(std::shared_ptr<const KubeConfig> config, KubeSource& source, std::string controller_name);
+    StatusWriter(std::shared_ptr<const KubeConfig> config, Records& records, std::string controller_name);
     ~StatusWriter();  // what is not written yet stays so
     StatusWriter(const StatusWriter&) = delete;
     StatusWriter& operator=(const StatusWriter&) = delete;
@@ -38,8 +39,11 @@ public:
 
 private:
     void run(const std::stop_token& stop);
-    // False: to be tried again.
     void make_due(const model::ObjectKey& key);  // with the lock
+    // What is to be written next, by the caller alone until `finish`. None: the thread is to end.
+    [[nodiscard]] std::optional<model::ObjectStatus> take(const std::stop_token& stop);
+    void finish(const model::ObjectKey& key, bool again);
+    // False: to be tried again.
     [[nodiscard]] bool write(ApiClient& client, const model::ObjectStatus& wanted, const std::stop_token& stop);
     [[nodiscard]] bool put(ApiClient& client, const model::ObjectStatus& wanted, Record record,
                            const std::stop_token& stop);
@@ -47,13 +51,14 @@ private:
     void tell(ApiClient& client, const std::vector<nlohmann::json>& events, const std::stop_token& stop);
 
     std::shared_ptr<const KubeConfig> config_;
-    KubeSource* source_;
+    Records* records_;
     std::string controller_name_;
     std::mutex mutex_;
     std::condition_variable_any due_changed_;
     std::vector<model::ObjectStatus> wanted_;  // sorted by key
-    std::deque<model::ObjectKey> due_;         // each once
-    std::set<model::ObjectKey> is_due_;
+    std::deque<model::ObjectKey> due_;         // each once, and none that is busy
+    std::set<model::ObjectKey> is_due_;        // also those that are busy
+    std::set<model::ObjectKey> busy_;          // one thread each: an older status must not be written last
     bool leading_ = false;
     long events_left_;
     std::chrono::steady_clock::time_point events_earned_;

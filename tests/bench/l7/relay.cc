@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A relay that looks at nothing: what a proxy on this machine costs in the kernel alone, with epoll and one thread.
-// Every client has a connection to the backend of its own. One file; relay.py builds it, with nothing of the project.
+// Every client has a connection to the backend of its own. One file; peers.py builds it, with nothing of the project.
 //   relay ADDRESS PORT BACKEND BACKEND_PORT    until it is killed; exit 1 when it cannot listen
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
