@@ -107,7 +107,8 @@ void StatusWriter::set_leading(bool leading)
 std::optional<model::ObjectStatus> StatusWriter::take(const std::stop_token& stop)
 {
     std::unique_lock lock(mutex_);
-    while (due_changed_.wait(lock, stop, [this] { return leading_ && !due_.empty(); })) {
+    // The wait is over as well when the thread is to end, and says then only whether something is due.
+    while (due_changed_.wait(lock, stop, [this] { return leading_ && !due_.empty(); }) && !stop.stop_requested()) {
         const model::ObjectKey key = std::move(due_.front());
         due_.pop_front();
         is_due_.erase(key);

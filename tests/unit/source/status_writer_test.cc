@@ -105,5 +105,57 @@ TEST_F(StatusWriterTest, WhatIsWantedDuringAWriteIsWrittenAfterIt)
     second.answer(200, object(json::parse(second.body()).at("status"), "3"));
 }
 
+TEST_F(StatusWriterTest, AConflictIsWrittenToWhatIsThereNow)
+{
+    writer_->want({status("ours")});
+    next().answer(409, "{}");
+    ApiServer::Call list = next();
+    EXPECT_EQ(list.line(),
+              "GET /apis/gateway.networking.k8s.io/v1/namespaces/ns/gateways?fieldSelector=metadata.name%3Dg");
+    const json foreign = json::parse(R"({"conditions":[{"type":"Theirs","status":"True","reason":"R","message":""}]})");
+    list.answer(200, R"({"items":[)" + object(foreign, "7") + "]}");
+    ApiServer::Call again = next();
+    const json body = json::parse(again.body());
+    EXPECT_EQ(body.at("metadata").at("resourceVersion"), "7");
+    EXPECT_EQ(body.at("status").at("conditions").size(), 2U) << "a condition of somebody else is kept";
+    again.answer(200, object(body.at("status"), "8"));
+}
+
+TEST_F(StatusWriterTest, AFailedWriteIsTriedAgain)
+{
+    writer_->want({status("ours")});
+    next().answer(500, "{}");
+    ApiServer::Call again = next();
+    expect_write(again, "ours", "1");
+    again.answer(200, object(json::parse(again.body()).at("status"), "2"));
+}
+
+TEST_F(StatusWriterTest, WhatIsAsItShouldBeIsNotWritten)
+{
+    writer_->want({status("ours")});
+    ApiServer::Call call = next();
+    call.answer(200, object(json::parse(call.body()).at("status"), "2"));
+    writer_->look_at(kKey);
+    writer_->want({status("other")});
+    expect_write(next(), "other", "2");
+}
+
+TEST_F(StatusWriterTest, OnlyWhoLeadsWrites)
+{
+    writer_->set_leading(false);
+    writer_->want({status("ours")});
+    EXPECT_FALSE(server_.is_called(50));
+    writer_->set_leading(true);
+    expect_write(next(), "ours", "1");
+}
+
+TEST_F(StatusWriterTest, EndsWithWritesStillDue)
+{
+    writer_->want({status("ours")});
+    next().answer(500, "{}");
+    server_.stop();
+    writer_.reset();
+}
+
 }  // namespace
 }  // namespace sluice::source
