@@ -3,7 +3,6 @@
 
 The attackers share the load's processor at the lowest priority: they take what the other client leaves. Exit code 1 if a p99 is more
 than twice that without the flood, memory exceeds its bound, or a request of the other client fails."""
-import argparse
 import json
 import os
 import signal
@@ -14,13 +13,12 @@ import threading
 import time
 from pathlib import Path
 
+from alone import options, run_alone
 from attacker import FLOODS
-from backends import start_backends
-from box import PLAIN_PORT, Box, make_box
+from box import PLAIN_PORT, Box
 from load import PLAIN, WrongResponse, check, paced
 from sluice import Sluice
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 RATE = 2000  # requests/s of the other client
 SECONDS = 4
 MOST_RATIO = 2.0
@@ -88,30 +86,20 @@ def measure(flood: str, proxy: Sluice, box: Box, rounds: int) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench floods", description=__doc__)
+    parser = options("bench floods", __doc__)
     parser.add_argument("--flood", action="append", choices=FLOODS, help="may be repeated; default: all")
     parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
-    parser.add_argument("--sluice", default=str(REPOSITORY / "build/release/sluice"), help="the binary (%(default)s)")
-    parser.add_argument("--io", choices=("auto", "io_uring", "epoll"), default="auto", help="the event loop")
     given = parser.parse_args()
-    if given.rounds < 1 or not Path(given.sluice).is_file():
-        parser.error("at least one round and a binary that is built are wanted")
-    box = make_box()
-    backends = start_backends(box)
-    proxy = Sluice(box, "192.0.2.11", str(Path(given.sluice).resolve()), given.io)
-    try:
-        proxy.start()
+    if given.rounds < 1:
+        parser.error("at least one round is wanted")
+
+    def work(proxy: Sluice, box: Box) -> bool:
         check(proxy, PLAIN, box)
         other_client(proxy, box)
         print(f"{'':16}{'p99 us':>10}{'flooded':>10}{'ratio':>8}{'MB more':>10}{'connections':>12}{'closed':>9}{'MB sent':>9}")
-        return 0 if all([measure(flood, proxy, box, given.rounds) for flood in given.flood or FLOODS]) else 1
-    except (WrongResponse, RuntimeError) as error:
-        print(f"failed: {error}")
-        return 1
-    finally:
-        proxy.stop()
-        for backend in backends:
-            backend.stop()
+        return all([measure(flood, proxy, box, given.rounds) for flood in given.flood or FLOODS])
+
+    return run_alone(given, Sluice, work)
 
 
 if __name__ == "__main__":

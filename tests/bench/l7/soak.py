@@ -3,21 +3,18 @@
 
 Each round is a time of HTTP/1 at a fixed rate (pacer.cc), then some requests by HTTP/2 over TLS and some handshakes. Every second a
 route comes under a new path in the place of the one before; it must answer within a second, and the old one no more."""
-import argparse
 import http.client
 import os
 import statistics
 import sys
 import threading
 import time
-from pathlib import Path
 
-from backends import start_backends
-from box import HOST, PLAIN_PORT, Box, make_box
+from alone import options, run_alone
+from box import HOST, PLAIN_PORT, Box
 from load import PLAIN, TLS2, WrongResponse, h2load, handshakes, paced
 from sluice import Sluice, http_routes, route_path, rule
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 ROUND_SECONDS = 20
 GROWTH = 1.05  # of resident memory, last fifth over the first: above it is no longer flat
 WARM_UP = 0.1  # of all rounds: pools and tables fill
@@ -120,26 +117,12 @@ def judge(rss: list[int], changes: RouteChanges) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench soak", description=__doc__)
+    parser = options("bench soak", __doc__)
     parser.add_argument("--minutes", type=float, default=60, help="(%(default)g)")
-    parser.add_argument("--sluice", default=str(REPOSITORY / "build/release/sluice"), help="the binary (%(default)s)")
-    parser.add_argument("--io", choices=("auto", "io_uring", "epoll"), default="auto", help="the event loop")
     given = parser.parse_args()
-    if given.minutes <= 0 or not Path(given.sluice).is_file():
-        parser.error("a time above 0 and a binary that is built are wanted")
-    box = make_box()
-    proxy = SoakSluice(box, "192.0.2.11", str(Path(given.sluice).resolve()), given.io)
-    backends = start_backends(box)
-    try:
-        proxy.start()
-        return 0 if soak(proxy, box, given.minutes) else 1
-    except (WrongResponse, RuntimeError) as error:
-        print(f"failed: {error}")
-        return 1
-    finally:
-        proxy.stop()
-        for backend in backends:
-            backend.stop()
+    if given.minutes <= 0:
+        parser.error("a time above 0 is wanted")
+    return run_alone(given, SoakSluice, lambda proxy, box: soak(proxy, box, given.minutes))
 
 
 if __name__ == "__main__":
