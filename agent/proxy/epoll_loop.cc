@@ -125,16 +125,7 @@ bool EpollLoop::send_some(int fd, Descriptor& descriptor)
             return true;
         }
         descriptor.sent += static_cast<int>(count);
-        auto left = static_cast<std::size_t>(count);
-        auto span = descriptor.unsent.begin();
-        while (span != descriptor.unsent.end() && left >= span->iov_len)
-            left -= (span++)->iov_len;
-        descriptor.unsent.erase(descriptor.unsent.begin(), span);
-        if (left > 0) {
-            iovec& partial = descriptor.unsent.front();
-            partial.iov_base = static_cast<char*>(partial.iov_base) + left;
-            partial.iov_len -= left;
-        }
+        drop_front(descriptor.unsent, static_cast<std::size_t>(count));
     }
     finish(descriptor.out, descriptor.sent);
     return true;

@@ -40,14 +40,7 @@ class Writer {
 public:
     Writer(ForwardedHead& out, bool to_http2) : out_(&out), to_http2_(to_http2) {}
     // A field of HTTP/1's form alone.
-    void line(std::string_view name, std::string_view value)
-    {
-        std::string& text = out_->text;
-        text += name;
-        text += ": ";
-        text += value;
-        text += "\r\n";
-    }
+    void line(std::string_view name, std::string_view value) { http1::append_field(out_->text, name, value); }
     void field(std::string_view name, std::string_view value)
     {
         const std::size_t at = out_->text.size();

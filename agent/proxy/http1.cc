@@ -118,4 +118,20 @@ bool has_token(std::span<const Header> headers, std::string_view name, std::stri
     return false;
 }
 
+void append_field(std::string& head, std::string_view name, std::string_view value)
+{
+    constexpr std::string_view kSeparator = ": ";
+    constexpr std::string_view kEnd = "\r\n";
+    const std::size_t before = head.size();
+    const std::size_t after = before + name.size() + kSeparator.size() + value.size() + kEnd.size();
+    if (head.capacity() < after)
+        head.reserve(2 * after);
+    head.resize_and_overwrite(after, [&](char* text, std::size_t size) {
+        char* at = text + before;
+        for (const std::string_view part : {name, kSeparator, value, kEnd})
+            at = std::ranges::copy(part, at).out;
+        return size;
+    });
+}
+
 }  // namespace sluice::proxy::http1

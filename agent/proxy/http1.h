@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace sluice::proxy::http1 {
@@ -117,6 +118,9 @@ struct ParseResult {
 [[nodiscard]] std::string_view value_of(std::span<const Header> headers, std::string_view name);
 // Whether a field `name` among these lists `token`.
 [[nodiscard]] bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token);
+
+// Appends a field's line to a head: no more than one growth of it.
+void append_field(std::string& head, std::string_view name, std::string_view value);
 
 // Bytes of chunk extensions beyond what the data outweighs, and bytes of trailers: both are read and dropped.
 constexpr std::uint32_t kChunkOverheadMax = 8 * 1024;

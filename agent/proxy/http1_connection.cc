@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::uint32_t kLingerMs = 1'000;  // for the client to read an answer that it did not wait for
 
-void add_field(std::string& head, std::string_view name, std::string_view value)
-{
-    head += name;
-    head += ": ";
-    head += value;
-    head += "\r\n";
-}
-
 void add_number(std::string& text, std::uint64_t value)
 {
     char digits[24];
@@ -218,25 +210,25 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
     const ResponseFilter filter(response, exchange_->response_modifier());
     for (const http1::Header& header : std::span(response.headers, response.header_count)) {
         if (filter.passes(header))
-            add_field(head, header.name, header.value);
+            http1::append_field(head, header.name, header.value);
     }
-    filter.add_own([&head](std::string_view name, std::string_view value) { add_field(head, name, value); });
+    filter.add_own([&head](std::string_view name, std::string_view value) { http1::append_field(head, name, value); });
     if (response.framing == http1::Framing::Length) {
         head += "Content-Length: ";
         add_number(head, response.content_length);
         head += "\r\n";
     } else if (chunk_out_) {
-        add_field(head, "Transfer-Encoding", "chunked");
+        http1::append_field(head, "Transfer-Encoding", "chunked");
     } else if (end && !is_head_ && response.status >= 200 && response.status != 204 && response.status != 304) {
-        add_field(head, "Content-Length", "0");  // else the client would wait for the connection's end
+        http1::append_field(head, "Content-Length", "0");  // else the client would wait for the connection's end
     }
     if (response.status == 101) {
-        add_field(head, "Connection", "upgrade");
-        add_field(head, "Upgrade", http1::value_of({response.headers, response.header_count}, "upgrade"));
+        http1::append_field(head, "Connection", "upgrade");
+        http1::append_field(head, "Upgrade", http1::value_of({response.headers, response.header_count}, "upgrade"));
     } else if (!keep_alive_) {
-        add_field(head, "Connection", "close");
+        http1::append_field(head, "Connection", "close");
     } else if (minor_version_ == 0) {
-        add_field(head, "Connection", "keep-alive");
+        http1::append_field(head, "Connection", "keep-alive");
     }
     head += "\r\n";
     worker_->flush_soon(*this);

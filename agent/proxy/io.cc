@@ -20,6 +20,19 @@ constexpr std::uint16_t kPlainBuffersKept = 64;
 
 }  // namespace
 
+void drop_front(std::vector<iovec>& spans, std::size_t count)
+{
+    auto span = spans.begin();
+    while (span != spans.end() && count >= span->iov_len)
+        count -= (span++)->iov_len;
+    spans.erase(spans.begin(), span);
+    if (count > 0) {
+        iovec& partial = spans.front();
+        partial.iov_base = static_cast<char*>(partial.iov_base) + count;
+        partial.iov_len -= count;
+    }
+}
+
 Buffer::Buffer(Buffer&& other) noexcept
     : pool_(other.pool_), data_(std::exchange(other.data_, nullptr)), size_(other.size_), id_(other.id_)
 {

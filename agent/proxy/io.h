@@ -28,6 +28,9 @@ constexpr std::size_t kBulkBytes = 64 * 1024;
 constexpr std::size_t kLittleBytes = 1024;
 constexpr std::size_t kSendSpansMax = 64;
 
+// Takes the first `count` bytes off what is left to send.
+void drop_front(std::vector<iovec>& spans, std::size_t count);
+
 // How much to receive. For bulk there are a few larger buffers; when they are in use, it gets one of the usual size.
 // Little: at most kLittleBytes, from a peer whose bytes cost more than those of others.
 enum class Amount : std::uint8_t { Little, Usual, Bulk };

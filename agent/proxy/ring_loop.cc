@@ -298,20 +298,10 @@ void RingLoop::complete(Op& op, int result, Buffer buffer)
     queue(completion, result, std::move(buffer), true);
 }
 
-// Takes `count` bytes off what is left to send.
 bool RingLoop::sent_all(Op& op, int count)
 {
     op.sent += count;
-    auto left = static_cast<std::size_t>(count);
-    auto span = op.unsent.begin();
-    while (span != op.unsent.end() && left >= span->iov_len)
-        left -= (span++)->iov_len;
-    op.unsent.erase(op.unsent.begin(), span);
-    if (left > 0) {
-        iovec& partial = op.unsent.front();
-        partial.iov_base = static_cast<char*>(partial.iov_base) + left;
-        partial.iov_len -= left;
-    }
+    drop_front(op.unsent, static_cast<std::size_t>(count));
     return op.unsent.empty();
 }
 
