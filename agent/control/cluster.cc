@@ -28,7 +28,9 @@ Result<std::unique_ptr<Cluster>> Cluster::make(const Options& options)
         return fail(errno, "eventfd", "cluster");
     cluster->source_ = *std::move(opened);
     cluster->writer_ = std::make_unique<source::StatusWriter>(shared, *cluster->source_, options.controller_name);
-    cluster->source_->set_on_status([writer = cluster->writer_.get()](const auto& key) { writer->look_at(key); });
+    cluster->source_->set_on_status([writer = cluster->writer_.get()](const auto& key, source::StatusChange change) {
+        change == source::StatusChange::Alone ? writer->look_at(key) : writer->forget(key);
+    });
     cluster->services_ = std::make_unique<source::ServiceWriter>(shared, *cluster->source_);
     cluster->membership_ = std::make_unique<source::Membership>(shared, options.ns, options.node,
                                                                 [self = cluster.get()](source::Membership::View view) {

@@ -241,6 +241,14 @@ void Http1Connection::send_body(Bytes body, bool end)
     worker_->flush_soon(*this);
 }
 
+void Http1Connection::cut()
+{
+    // To HTTP/1.0 a quiet end may be that of the body (RFC 9112 section 8).
+    if (minor_version_ == 0)
+        stream_->reset_on_close();
+    close();
+}
+
 void Http1Connection::flush()
 {
     if (phase_ != Phase::Exchange || stream_ == nullptr || stream_->sending() || out_->queued.empty())

@@ -25,7 +25,7 @@ private:
     void send_body(Bytes body, bool end) override;
     void send_trailers(std::span<const http1::Header>) override { send_body({}, true); }  // dropped
     void resume_request() override;
-    void cut() override { close(); }
+    void cut() override;
     void become_tunnel(Upstream::Detached backend) override;
 
     void on_stream_data(int result, Buffer buffer) override;

@@ -68,7 +68,10 @@ struct Http2Callbacks {
                    limits.header_count_max);
         if (fields.is_bomb(frame->hd.length))
             return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
-        return fields.is_flood() ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+        if (!fields.is_flood())
+            return 0;
+        self(user).on_head_ended();  // nghttp2 tells nothing more of it
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
 
     // A field that nghttp2 would leave out: the message is malformed (RFC 9113 section 8.2.1).
@@ -154,8 +157,12 @@ struct Http2Callbacks {
                                                  frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR))
             self(user).worker_->hit(Limit::Http2Flood);
         Http2Stream* target = stream(session, frame->hd.stream_id);
-        if (target != nullptr && frame->hd.type == NGHTTP2_RST_STREAM)
-            target->reset_sent_ = true;
+        if (frame->hd.type == NGHTTP2_RST_STREAM) {
+            if (target != nullptr)
+                target->reset_sent_ = true;
+            else
+                self(user).reset_by_us_.add(frame->hd.stream_id);  // refused before it was a stream
+        }
         const bool is_message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
         if (is_message)
             self(user).earn();

@@ -238,6 +238,7 @@ void Http2Upstream::on_stream_connected(int result)
         ready.push_back(call.get());
     for (Call* call : ready)
         call->on_ready();
+    on_stream_count();  // its callers may have left meanwhile
     worker_->flush_soon(*this);
 }
 

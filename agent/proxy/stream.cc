@@ -178,9 +178,11 @@ void Stream::deliver_plain()
         const auto count = tls_->session->read({buffer.data() + filled, most - filled});
         if (!count && filled == 0)
             return report_received(-EPROTO, {});
-        tls_->is_drained = !count || *count == 0;
-        if (tls_->is_drained)
+        if (!count || *count == 0) {
+            // An end or an error behind the data is for the next receive to tell.
+            tls_->is_drained = count && !tls_->session->ended();
             break;
+        }
         filled += *count;
     }
     pump();  // reading may have called for an answer of the session's own

@@ -105,9 +105,12 @@ void Tunnel::on_data(End& from, int result, Buffer buffer)
         return close();
     if (result == 0) {
         from.ended = true;
+        // Also where that side ended first: one that speaks TLS must be told that this is the end (RFC 8446
+        // section 6.1).
+        other(from).stream->shutdown_write();
         if (other(from).ended)
-            return close();
-        return other(from).stream->shutdown_write();
+            close();
+        return;
     }
     worker_->loop().arm(timer_, worker_->limits().stream_idle_timeout_ms);
     count(&from == &client_ ? counters_->bytes_in : counters_->bytes_out, static_cast<std::uint64_t>(result));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <set>
@@ -108,7 +109,7 @@ struct KubeSource::State final : ReflectorUser {
     std::uint64_t version = 0;                                 // of that
     std::map<ObjectKey, std::unique_ptr<Reflector>> referred;  // of the loop's thread
     bool is_referred_due = false;                              // of the loop's thread
-    std::function<void(const ObjectKey&)> on_status;
+    std::function<void(const ObjectKey&, StatusChange)> on_status;
     std::vector<std::unique_ptr<Reflector>> reflectors;
     std::jthread thread;  // last: it ends before what it uses
 
@@ -146,7 +147,10 @@ void KubeSource::State::on_object(const Resource& resource, nlohmann::json objec
     const std::lock_guard lock(mutex);
     Held& held = objects[key];
     const bool is_same = held.decoded != nullptr && held.text == text && held.generation == generation;
-    const bool is_same_status = !has_status(resource.kind) || held.record.status == status;
+    const bool is_same_status =
+        !has_status(resource.kind) || (held.record.status == status && held.record.uid == text_of(metadata, "uid"));
+    if (!is_same_status && on_status)
+        on_status(key, is_same ? StatusChange::Alone : StatusChange::WithObject);
     if (has_status(resource.kind))
         held.record = {text_of(object, "apiVersion"), resource.plural, text_of(metadata, "resourceVersion"),
                        text_of(metadata, "uid"), status};
@@ -158,10 +162,8 @@ void KubeSource::State::on_object(const Resource& resource, nlohmann::json objec
             held.good = held.decoded;
             held.good_generation = generation;
         }
-        return changed(key);
+        changed(key);
     }
-    if (!is_same_status && on_status)
-        on_status(key);
 }
 
 void KubeSource::State::on_deleted(const Resource& resource, const nlohmann::json& object)
@@ -200,9 +202,11 @@ void KubeSource::State::on_problem(const Resource& resource, const std::string& 
     if (is_absent)
         on_listed(resource, {});
     const std::lock_guard lock(mutex);
+    // One Secret that the server does not give keeps nothing else waiting.
+    const bool is_referred = !resource.name.empty() && !message.empty() && unlisted.erase(label(resource)) != 0;
     const bool is_news = message.empty() ? problems.erase(label(resource)) != 0
                                          : std::exchange(problems[label(resource)], message) != message;
-    if (is_news)
+    if (is_news || is_referred)
         arm();
 }
 
@@ -236,7 +240,13 @@ void KubeSource::State::follow_references()
     if (wanted.size() > kReferredMax) {
         problems["references"] = std::to_string(wanted.size()) + " Secrets and ConfigMaps are referred to; " +
                                  std::to_string(kReferredMax) + " are read";
-        wanted.erase(std::next(wanted.begin(), kReferredMax), wanted.end());
+        // What serves already stays: a newcomer must not take it away.
+        std::set<ObjectKey> kept;
+        std::ranges::copy_if(wanted, std::inserter(kept, kept.end()),
+                             [this](const ObjectKey& key) { return referred.contains(key); });
+        for (auto key = wanted.begin(); kept.size() < kReferredMax; ++key)
+            kept.insert(*key);
+        wanted = std::move(kept);
     }
     std::erase_if(referred, [&](const auto& entry) {
         if (wanted.contains(entry.first))
@@ -325,7 +335,7 @@ void KubeSource::update(Snapshot& snapshot)
         snapshot.problems.push_back({false, what, 0, "", "", "", message});
 }
 
-void KubeSource::set_on_status(std::function<void(const model::ObjectKey&)> on_status)
+void KubeSource::set_on_status(std::function<void(const model::ObjectKey&, StatusChange)> on_status)
 {
     const std::lock_guard lock(state_->mutex);
     state_->on_status = std::move(on_status);

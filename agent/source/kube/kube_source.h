@@ -15,6 +15,12 @@
 
 namespace sluice::source {
 
+// How a status changed by somebody else's hand.
+enum class StatusChange : std::uint8_t {
+    Alone,       // nothing else of the object did
+    WithObject,  // the object too, or it is another one of the same name
+};
+
 class KubeSource final : public Source, public Records {
 public:
     [[nodiscard]] static Result<std::unique_ptr<KubeSource>> make(std::shared_ptr<const KubeConfig> config);
@@ -26,9 +32,9 @@ public:
     // Refused objects are replaced by their last good version. meta.generation is the API server's.
     void update(Snapshot& snapshot) override;
 
-    // Somebody else changed this object's status, and nothing else of it: no change of the source. Called from the
-    // source's thread with its lock held: it must not call the source. Null: nobody wants to know.
-    void set_on_status(std::function<void(const model::ObjectKey&)> on_status);
+    // Somebody else changed this object's status; alone, that is no change of the source. Called from the source's
+    // thread with its lock held: it must not call the source. Null: nobody wants to know.
+    void set_on_status(std::function<void(const model::ObjectKey&, StatusChange)> on_status);
 
     [[nodiscard]] std::optional<Record> record(const model::ObjectKey& key) const override;
     void note_written(const model::ObjectKey& key, const Record& read, const Record& written) override;

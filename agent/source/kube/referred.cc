@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/source/kube/referred.h"
 
+#include "agent/source/validate.h"
+
 namespace sluice::source {
 namespace {
 
 void add(const model::ObjectReference& reference, const std::string& from_ns, std::set<model::ObjectKey>& keys)
 {
     if (reference.group.empty() && (reference.kind == "Secret" || reference.kind == "ConfigMap") &&
-        !reference.name.empty())
+        !dns_subdomain(reference.name) && !dns_label(reference.ns.value_or(from_ns)))
         keys.insert({reference.kind, reference.ns.value_or(from_ns), reference.name});
 }
 

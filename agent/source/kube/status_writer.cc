@@ -94,6 +94,14 @@ void StatusWriter::look_at(const model::ObjectKey& key)
     due_changed_.notify_all();
 }
 
+void StatusWriter::forget(const model::ObjectKey& key)
+{
+    const std::lock_guard lock(mutex_);
+    const auto found = std::ranges::lower_bound(wanted_, key, {}, &model::ObjectStatus::key);
+    if (found != wanted_.end() && found->key == key)
+        wanted_.erase(found);
+}
+
 void StatusWriter::set_leading(bool leading)
 {
     const std::lock_guard lock(mutex_);

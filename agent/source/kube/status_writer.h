@@ -34,6 +34,8 @@ public:
     void want(std::vector<model::ObjectStatus> statuses);
     // Somebody else changed the status of this one.
     void look_at(const model::ObjectKey& key);
+    // It changed so that what was wanted of it may be another object's: it is looked through with the next `want`.
+    void forget(const model::ObjectKey& key);
     // Only who leads writes; what was wanted meanwhile is looked through when this begins.
     void set_leading(bool leading);
 

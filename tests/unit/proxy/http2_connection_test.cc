@@ -170,6 +170,28 @@ TEST_P(Http2Connection, WhatIsResetInTheSameReadNeverReachesTheBackend)
     EXPECT_FALSE(backend.is_called(0));
 }
 
+// RFC 9113 section 5.1: what was on its way to a stream that we reset is ignored, also where it never became one.
+TEST_P(Http2Connection, DataForARefusedStreamHarmsNoOther)
+{
+    using namespace std::string_literals;
+    const auto head = [](std::uint8_t id) {
+        return "\0\0\x06\x01\x04\0\0\0"s + static_cast<char>(id) + "\x82\x86\x84\x01\x01h"s;  // does not end it
+    };
+    Acceptor backend;
+    Peer client = Peer::connect(serve(to(backend)));
+    std::string burst = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"s;
+    for (std::uint8_t id = 1; id <= 201; id += 2)
+        burst += head(id);
+    client.send(burst);
+    const std::string refused = "\0\0\x04\x03\0\0\0\0\xc9\0\0\0\x07"s;
+    EXPECT_TRUE(client.read_until(refused).ends_with(refused));
+    const std::string first_given_up = "\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08"s;
+    const std::string data = "\0\0\x01\0\0\0\0\0\xc9x"s;
+    const std::string ping = "\0\0\x08\x06\0\0\0\0\0pingpong"s;
+    client.send(first_given_up + head(203) + data + ping);
+    EXPECT_NE(client.read_until("pingpong").find("\0\0\x08\x06\x01\0\0\0\0pingpong"s), std::string::npos);
+}
+
 TEST_P(Http2Connection, ABackendThatDiesAmidTheBodyResetsTheStream)
 {
     Acceptor backend;

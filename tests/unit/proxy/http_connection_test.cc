@@ -65,6 +65,22 @@ TEST_P(HttpConnection, AResponseUntilCloseIsChunkedForTheClient)
     EXPECT_TRUE(client.read_until("0\r\n\r\n").ends_with("a\r\nto the end\r\n0\r\n\r\n"));
 }
 
+TEST_P(HttpConnection, AResponseThatBreaksOffIsNoWholeOneToHttp10)
+{
+    Acceptor backend;
+    Peer client = Peer::connect(serve(to(backend)));
+    client.send("GET / HTTP/1.0\r\nHost: h\r\n\r\n");
+    Peer upstream = backend.accept();
+    (void)upstream.read_until(kEndOfHead);
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+    EXPECT_TRUE(client.read_until("half").ends_with("half"));
+    upstream.close();
+    char byte = 0;
+    ASSERT_TRUE(client.has_more(kWaitMs));
+    EXPECT_EQ(::recv(client.fd(), &byte, 1, 0), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+}
+
 TEST_P(HttpConnection, AHeadResponseHasALengthAndNoBody)
 {
     Acceptor backend;

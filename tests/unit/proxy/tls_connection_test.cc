@@ -37,6 +37,13 @@ public:
         EXPECT_TRUE(tls::write(*session_, text));
         flush();
     }
+    // In one write with close_notify: nothing follows it.
+    void send_last(const std::string& text)
+    {
+        EXPECT_TRUE(tls::write(*session_, text));
+        session_->shutdown();
+        flush();
+    }
     // Reads until `end` has been seen, the peer closes, or the deadline is over; all that was read.
     std::string read_until(const std::string& end)
     {
@@ -207,6 +214,26 @@ TEST_P(TlsConnection, TerminationRelaysThePlainBytesAndHttpsGoesOnBesideIt)
     ASSERT_TRUE(web.shake());
     web.send("GET / HTTP/1.1\r\nHost: web.example\r\n\r\n");
     EXPECT_NE(http.accept().read_until(kEndOfHead), "");
+}
+
+TEST_P(TlsConnection, AnEndInOneReadWithTheDataIsPassedOnAndTheAnswerStillComes)
+{
+    Acceptor raw;
+    plan::TlsHost host{.listener = "default/g/tls",
+                       .hostname = "raw.example",
+                       .route = "default/r",
+                       .termination = std::make_shared<const plan::TlsTermination>(termination("raw.example")),
+                       .backends = {backend({at(raw.port())})}};
+    auto peer = TlsPeer::connect(serve_all({}, {host}), client("raw.example"));
+    ASSERT_TRUE(peer.shake());
+    peer.send_last("question");
+    Peer upstream = raw.accept();
+    EXPECT_EQ(upstream.read_all(), "question");
+    EXPECT_FALSE(upstream.has_more(0) && upstream.read_all() != "") << "the end has come";
+    upstream.send("answer");
+    upstream.close();
+    EXPECT_EQ(peer.read_until("never sent"), "answer");
+    EXPECT_TRUE(peer.session().ended());
 }
 
 TEST_P(TlsConnection, ABackendIsSpokenToByTlsWithTheNameItMustHave)

@@ -29,14 +29,24 @@ public:
         const std::lock_guard lock(mutex_);
         held_ = written;
     }
+    // It was deleted and made again.
+    void recreate()
+    {
+        const std::lock_guard lock(mutex_);
+        held_ = made("9");
+    }
 
 private:
+    static Record made(const std::string& version)
+    {
+        return {.api_version = "gateway.networking.k8s.io/v1",
+                .plural = "gateways",
+                .resource_version = version,
+                .uid = "u" + version,
+                .status = "{}"};
+    }
     mutable std::mutex mutex_;
-    Record held_{.api_version = "gateway.networking.k8s.io/v1",
-                 .plural = "gateways",
-                 .resource_version = "1",
-                 .uid = "u",
-                 .status = "{}"};
+    Record held_ = made("1");
 };
 
 model::ObjectStatus status(const std::string& message)
@@ -75,7 +85,7 @@ protected:
     // As the server answers who has written, or asks, at this version.
     static std::string object(const json& status, const std::string& version)
     {
-        return json{{"metadata", {{"name", "g"}, {"resourceVersion", version}, {"uid", "u"}}}, {"status", status}}
+        return json{{"metadata", {{"name", "g"}, {"resourceVersion", version}, {"uid", "u1"}}}, {"status", status}}
             .dump();
     }
     static void expect_write(const ApiServer::Call& call, const std::string& message, const std::string& version)
@@ -138,6 +148,21 @@ TEST_F(StatusWriterTest, WhatIsAsItShouldBeIsNotWritten)
     writer_->look_at(kKey);
     writer_->want({status("other")});
     expect_write(next(), "other", "2");
+}
+
+TEST_F(StatusWriterTest, AnotherObjectOfTheNameGetsTheSameStatusWithTheNextPlan)
+{
+    writer_->want({status("ours")});
+    ApiServer::Call first = next();
+    first.answer(200, object(json::parse(first.body()).at("status"), "2"));
+    EXPECT_FALSE(server_.is_called(50));
+    records_.recreate();
+    writer_->forget(kKey);
+    EXPECT_FALSE(server_.is_called(50)) << "what was wanted is of the old object";
+    writer_->want({status("ours")});
+    ApiServer::Call again = next();
+    expect_write(again, "ours", "9");
+    again.answer(200, object(json::parse(again.body()).at("status"), "10"));
 }
 
 TEST_F(StatusWriterTest, OnlyWhoLeadsWrites)
