@@ -16,6 +16,7 @@ A field's spaces are \x20. Among the fields, hex:8286 are bytes of the block as 
 import re
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from corpus import Await, CorpusError, Step, expand, unescape
 from hpack import literal, status_of
@@ -112,6 +113,14 @@ def encode(line: str) -> bytes:
     return frame(TYPES[name], flags, options.get("stream", stream), payload, options.get("length"))
 
 
+@lru_cache(maxsize=64)  # a flood is one frame a hundred thousand times, and whoever encodes it serves the backend too
+def encode_written(line: str, mark: str) -> bytes:
+    """A line as the corpus has it, with macros, in a message of that mark."""
+    for macro, text in MACROS.items():
+        line = line.replace(macro, text)
+    return encode(expand(line).replace("{id}", mark))
+
+
 def unroll(lines: list[str]) -> list[str]:
     out: list[str] = []
     block: list[str] | None = None
@@ -135,9 +144,7 @@ def frames(lines: list[str], mark: str, has_preface: bool) -> list[Step]:
             steps += [bytes(part), Await(int(line.split()[1]))]
             part.clear()
             continue
-        for macro, text in MACROS.items():
-            line = line.replace(macro, text)
-        part += encode(expand(line).replace("{id}", mark))
+        part += encode_written(line, mark)
     return [*steps, bytes(part)]
 
 

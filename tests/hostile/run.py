@@ -63,7 +63,7 @@ class Bench:
         backends = ((Recorder(self.on_request, self.on_garbage).serve, BACKEND_PORT),
                     (Http2Recorder(self.on_http2_request, self.on_garbage).serve, BACKEND_PORT_HTTP2))
         for serve, port in backends:
-            self._servers.append(await asyncio.start_server(serve, "198.51.100.11", port, limit=1 << 20))
+            self._servers.append(await asyncio.start_server(serve, "198.51.100.11", port, limit=1 << 20, backlog=4096))
         await asyncio.to_thread(self.target.start)
 
     async def close(self) -> int:
