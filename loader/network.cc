@@ -119,6 +119,18 @@ struct Network::State {
         return object;
     }
 
+    // Whether an address of lo has a lifetime. False also when it cannot be told.
+    bool expires(const IpAddress& address)
+    {
+        nl_cache* all = nullptr;
+        if (rtnl_addr_alloc_cache(request.get(), &all) != 0)
+            return false;
+        const std::unique_ptr<nl_cache, decltype(&nl_cache_free)> cache(all, &nl_cache_free);
+        const Address local = to_nl(address);
+        const LocalAddress found(rtnl_addr_get(cache.get(), static_cast<int>(loopback), local.get()));
+        return found && (rtnl_addr_get_flags(found.get()) & IFA_F_PERMANENT) == 0;
+    }
+
     // Whether a notification is about an address of lo.
     [[nodiscard]] bool is_loopback_address(const nlmsghdr& message) const
     {
@@ -300,10 +312,10 @@ Result<Network::Added> Network::add_local_address(const IpAddress& address, std:
         return std::unexpected(object.error());
     const int error = rtnl_addr_add(state_->request.get(), object->get(), NLM_F_EXCL);
     if (error == -NLE_EXIST)
-        return Added{false};
+        return Added{.added = false, .expires = state_->expires(address)};
     if (error != 0)
         return nl_fail(error, "add address to lo", address.to_string());
-    return Added{true};
+    return Added{.added = true, .expires = lifetime_s.has_value()};
 }
 
 Result<void> Network::extend_local_address(const IpAddress& address, std::optional<unsigned> lifetime_s)

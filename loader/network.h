@@ -41,9 +41,11 @@ public:
     [[nodiscard]] Result<std::vector<unsigned>> default_uplinks();
 
     // Makes an address local: /32 or /128 on lo. Present already is no error: `added` says whether this call added it,
-    // so that only own addresses are removed later.
+    // so that only own addresses are removed later. `expires`: it was there, and the kernel is to remove it after a
+    // time; nobody but an agent gives an address of lo one.
     struct Added {
         bool added;
+        bool expires;
     };
     [[nodiscard]] Result<Added> add_local_address(const IpAddress& address,
                                                   std::optional<unsigned> lifetime_s = std::nullopt);

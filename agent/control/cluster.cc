@@ -16,7 +16,7 @@ Result<std::unique_ptr<Cluster>> Cluster::make(const Options& options)
     if (!config)
         return std::unexpected(config.error());
     const auto shared = std::make_shared<const source::KubeConfig>(*std::move(config));
-    auto opened = source::KubeSource::make(shared);
+    auto opened = source::KubeSource::make(shared, options.controller_name);
     if (!opened)
         return std::unexpected(opened.error());
     std::unique_ptr<Cluster> cluster(new Cluster());
@@ -56,6 +56,13 @@ void Cluster::join()
 void Cluster::stand_by()
 {
     membership_->hand_over();
+    leadership_.reset();
+    set_leading(false);
+}
+
+void Cluster::leave()
+{
+    membership_->leave();
     leadership_.reset();
     set_leading(false);
 }

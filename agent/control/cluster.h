@@ -34,6 +34,8 @@ public:
     void join();
     // Another agent of this node is to be the member: this one looks on. Waits at most two seconds.
     void stand_by();
+    // This node serves no more: the others take over at once what is its own. Waits at most four seconds.
+    void leave();
     // Has these statuses written, soon, if we lead. The newest call counts.
     void publish(std::vector<model::ObjectStatus> statuses) { writer_->want(std::move(statuses)); }
     // Has these Services written, soon, if we lead.

@@ -169,8 +169,21 @@ void Control::State::collect()
         spdlog::warn("{}", to_string(draining.error()));
 }
 
+// The addresses that move with their node do so now, while this one still serves: new connections find their next
+// owner, and those that are here keep the address until they have drained.
+void Control::State::let_go()
+{
+    if (!cluster)
+        return;
+    constexpr unsigned kLeaveS = 5;  // an API server that does not answer
+    addresses->extend_owned(options.drain_ms / 1'000 + kLeaveS + kOwnedLifetimeS);
+    cluster->leave();
+}
+
 void Control::State::stop()
 {
+    if (handover->in_control())
+        let_go();
     spdlog::info("stopping: open connections have {} ms to end", options.drain_ms);
     const auto arrivals = standing_by ? proxy::Arrivals::Served : proxy::Arrivals::Refused;
     if (const auto cut = proxy->drain(options.drain_ms, arrivals); cut != 0)
@@ -180,6 +193,7 @@ void Control::State::stop()
         return;  // tables and addresses are another agent's
     if (options.keep_pinned) {
         spdlog::info("the kernel goes on forwarding: programs, maps and addresses are kept (--keep-pinned)");
+        addresses->remove_owned();  // they are another node's by now
         return;
     }
     if (kernel) {

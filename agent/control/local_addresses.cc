@@ -22,7 +22,7 @@ std::map<IpAddress, std::string> LocalAddresses::add(const std::vector<IpAddress
         const auto known = ours_.find(address);
         if (known != ours_.end()) {
             if (std::exchange(known->second, is_owned) != is_owned)
-                set_lifetime(address, is_owned);
+                set_lifetime(address, lifetime_of(is_owned));
             continue;
         }
         const auto added = network_->add_local_address(address, lifetime_of(is_owned));
@@ -30,27 +30,29 @@ std::map<IpAddress, std::string> LocalAddresses::add(const std::vector<IpAddress
             failed.emplace(address, to_string(added.error()));
             continue;
         }
+        // One with a lifetime is an agent's whatever it left behind, and gone soon unless it becomes ours.
+        const bool inherits = !added->added && (inherit_ || added->expires);
         if (added->added)
             added_.push_back(address);
-        else if (inherit_)
-            set_lifetime(address, is_owned);
-        if (added->added || inherit_)
+        else if (inherits)
+            set_lifetime(address, lifetime_of(is_owned));
+        if (added->added || inherits)
             ours_.emplace(address, is_owned);
     }
     return failed;
 }
 
-void LocalAddresses::set_lifetime(const IpAddress& address, bool owned)
+void LocalAddresses::set_lifetime(const IpAddress& address, std::optional<unsigned> lifetime_s)
 {
-    if (auto extended = network_->extend_local_address(address, lifetime_of(owned)); !extended)
+    if (auto extended = network_->extend_local_address(address, lifetime_s); !extended)
         spdlog::warn("{}", to_string(extended.error()));
 }
 
-void LocalAddresses::extend_owned()
+void LocalAddresses::extend_owned(unsigned lifetime_s)
 {
     for (const auto& [address, owned] : ours_)
         if (owned)
-            set_lifetime(address, true);
+            set_lifetime(address, lifetime_s);
 }
 
 bool LocalAddresses::has_owned() const
@@ -69,6 +71,15 @@ void LocalAddresses::remove_unwanted(const std::vector<IpAddress>& wanted)
             spdlog::warn("{}", to_string(removed.error()));
         address = ours_.erase(address);
     }
+}
+
+void LocalAddresses::remove_owned()
+{
+    std::vector<IpAddress> kept;
+    for (const auto& [address, owned] : ours_)
+        if (!owned)
+            kept.push_back(address);
+    remove_unwanted(kept);
 }
 
 std::vector<IpAddress> LocalAddresses::take_added() { return std::exchange(added_, {}); }

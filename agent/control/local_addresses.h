@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Gateways' addresses that this agent made local on lo. Only those it added (or that an earlier agent of the same
-// pins had added) are removed again. Control thread only.
+// The Gateways' addresses that this agent made local on lo. Only those it added (or that an earlier agent had added,
+// as its pins or a lifetime say) are removed again. Control thread only.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,18 +29,19 @@ public:
     // that other nodes take over from this one; sorted, of no effect beyond `wanted`.
     [[nodiscard]] std::map<IpAddress, std::string> add(const std::vector<IpAddress>& wanted,
                                                        const std::vector<IpAddress>& owned = {});
-    // To be called every kExtendEveryMs while there are owned addresses. Also brings back one that was dropped because
-    // the agent was late.
-    void extend_owned();
+    // To be called every kExtendEveryMs while there are owned addresses, or before a silence that is known. Also brings
+    // back one that was dropped because the agent was late.
+    void extend_owned(unsigned lifetime_s = kOwnedLifetimeS);
     [[nodiscard]] bool has_owned() const;
     // Removes our own that are no longer wanted. After the listeners on them are gone.
     void remove_unwanted(const std::vector<IpAddress>& wanted);
     void remove_all() { remove_unwanted({}); }
+    void remove_owned();
     // Those that add() found missing, since the last call; to be announced when their listeners are in the tables.
     [[nodiscard]] std::vector<IpAddress> take_added();
 
 private:
-    void set_lifetime(const IpAddress& address, bool owned);
+    void set_lifetime(const IpAddress& address, std::optional<unsigned> lifetime_s);  // none: for ever
 
     loader::Network* network_;
     bool inherit_;

@@ -6,6 +6,21 @@
 #include "base/log.h"
 
 namespace sluice::control {
+namespace {
+
+// The other nodes learn of a pool's address by the Gateway's status alone.
+bool has_unwritten_address(const plan::Plan& plan, const model::Objects& objects, const model::ObjectKey& key)
+{
+    const auto gateway = std::ranges::find_if(
+        objects.gateways, [&](const model::Gateway& one) { return one.meta.ns == key.ns && one.meta.name == key.name; });
+    return gateway != objects.gateways.end() &&
+           std::ranges::any_of(plan.pool_addresses, [&](const plan::PoolAddress& one) {
+               return one.gateway == key.ns + "/" + key.name &&
+                      std::ranges::find(gateway->status_addresses, one.address) == gateway->status_addresses.end();
+           });
+}
+
+}  // namespace
 
 Result<apply::Facts> Control::State::facts()
 {
@@ -143,7 +158,8 @@ void Control::State::publish_statuses()
     std::erase_if(pending_since, [&](const auto& entry) { return !wanted.pending.contains(entry.first); });
     std::erase_if(wanted.statuses, [&](const model::ObjectStatus& status) {
         const std::string name = status.key.ns + "/" + status.key.name;
-        if (status.key.kind != model::Gateway::kKind || !wanted.pending.contains(name))
+        if (status.key.kind != model::Gateway::kKind || !wanted.pending.contains(name) ||
+            has_unwritten_address(*plan, snapshot.objects, status.key))
             return false;
         const std::uint64_t since = pending_since.emplace(name, now).first->second;
         if (now - since >= kPendingMs)

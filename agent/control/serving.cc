@@ -48,18 +48,29 @@ bool is_programmed(const model::ObjectStatus& gateway)
     return programmed != gateway.conditions.end() && programmed->status;
 }
 
-// The nodes whose word counts for each Gateway with addresses of its own; the others are served by all members.
-std::map<std::string, std::set<std::string>> owners_of(const plan::Plan& plan, const std::vector<std::string>& members)
+// The nodes whose word counts for a Gateway, each with the addresses that it must have.
+using Owners = std::map<std::string, std::set<std::string>>;
+
+// Of each Gateway with addresses of its own; the others are served by all members.
+std::map<std::string, Owners> owners_of(const plan::Plan& plan, const std::vector<std::string>& members)
 {
-    std::map<std::string, std::set<std::string>> owners;
+    std::map<std::string, Owners> owners;
     for (const plan::PoolAddress& one : plan.pool_addresses) {
-        std::set<std::string>& nodes = owners[one.gateway];
+        Owners& nodes = owners[one.gateway];
         if (one.announcement == model::Announcement::None)
-            nodes.insert(members.begin(), members.end());
+            for (const std::string& node : members)
+                nodes[node].insert(one.address.to_string());
         else if (!one.owner.empty())
-            nodes.insert(one.owner);
+            nodes[one.owner].insert(one.address.to_string());
     }
     return owners;
+}
+
+bool is_as_far(const model::ServedGateway& word, const model::ObjectStatus& status,
+               const std::set<std::string>& addresses)
+{
+    return word.uid == status.uid && word.generation >= status.conditions.front().observed_generation &&
+           std::ranges::includes(word.addresses, addresses);
 }
 
 const model::ServedGateway* find_served(const model::ServedByNode& served, const std::string& node,
@@ -73,13 +84,13 @@ const model::ServedGateway* find_served(const model::ServedByNode& served, const
 }
 
 // False when a node is not as far.
-bool correct_by_nodes(model::ObjectStatus& status, const std::string& gateway, const std::set<std::string>& nodes,
+bool correct_by_nodes(model::ObjectStatus& status, const std::string& gateway, const Owners& owners,
                       const model::ServedByNode& served)
 {
     ServingProblems problems;
-    for (const std::string& node : nodes) {
+    for (const auto& [node, addresses] : owners) {
         const model::ServedGateway* word = find_served(served, node, gateway);
-        if (word == nullptr || word->generation < status.conditions.front().observed_generation) {
+        if (word == nullptr || !is_as_far(*word, status, addresses)) {
             const std::string message = fmt::format("node {} does not serve this generation yet", node);
             set_not_programmed(status.conditions, "Pending", message);
             for (model::ListenerStatus& listener : status.listeners)
@@ -145,7 +156,9 @@ model::ServedGateways served_gateways(const plan::Plan& plan, const ServingProbl
         if (status.key.kind != model::Gateway::kKind || !is_programmed(status))
             continue;
         model::ServedGateway one{.gateway = status.key.ns + "/" + status.key.name,
+                                 .uid = status.uid,
                                  .generation = status.conditions.front().observed_generation,
+                                 .addresses = {},
                                  .failed_listeners = {},
                                  .failed_addresses = {}};
         for (const model::ListenerStatus& listener : status.listeners) {
@@ -162,6 +175,12 @@ model::ServedGateways served_gateways(const plan::Plan& plan, const ServingProbl
         served.push_back(std::move(one));
     }
     std::ranges::sort(served, {}, &model::ServedGateway::gateway);
+    for (const plan::PoolAddress& one : plan.pool_addresses) {
+        const auto found = std::ranges::lower_bound(served, one.gateway, {}, &model::ServedGateway::gateway);
+        if (found != served.end() && found->gateway == one.gateway &&
+            std::ranges::binary_search(plan.addresses, one.address))
+            found->addresses.insert(one.address.to_string());
+    }
     return served;
 }
 
@@ -170,7 +189,9 @@ ClusterStatuses cluster_statuses(const plan::Plan& plan, const std::vector<std::
 {
     ClusterStatuses result{.statuses = plan.statuses, .pending = {}};
     const auto owners = owners_of(plan, members);
-    const std::set<std::string> all(members.begin(), members.end());
+    Owners all;
+    for (const std::string& node : members)
+        all[node];
     for (model::ObjectStatus& status : result.statuses) {
         if (status.key.kind != model::Gateway::kKind || !is_programmed(status))
             continue;
@@ -179,6 +200,9 @@ ClusterStatuses cluster_statuses(const plan::Plan& plan, const std::vector<std::
         if (!correct_by_nodes(status, gateway, own == owners.end() ? all : own->second, served))
             result.pending.insert(gateway);
     }
+    for (const model::ObjectKey& key : plan.others)
+        result.statuses.emplace_back().key = key;
+    std::ranges::sort(result.statuses, {}, &model::ObjectStatus::key);
     return result;
 }
 

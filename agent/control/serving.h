@@ -31,7 +31,8 @@ void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingP
 [[nodiscard]] model::ServedGateways served_gateways(const plan::Plan& plan, const ServingProblems& problems);
 
 // The plan's statuses as the whole cluster is to see them: of a Gateway's problems those on the nodes that have its
-// addresses, and Programmed=False (Pending) where such a node does not serve this generation yet.
+// addresses, and Programmed=False (Pending) where such a node does not serve this generation yet. With an empty one of
+// each object of others: what we said before is to go.
 struct ClusterStatuses {
     std::vector<model::ObjectStatus> statuses;
     std::set<std::string> pending;  // Gateways, "namespace/name", that wait for a node

@@ -19,6 +19,7 @@ using Labels = std::map<std::string, std::string>;
 struct ObjectMeta {
     std::string ns;  // empty for cluster-scoped kinds
     std::string name;
+    std::string uid;  // the API server's; empty from files
     std::int64_t generation = 1;
     // RFC 3339 text, compared as text; empty sorts first. Files without one are ordered by name.
     std::string creation_timestamp;

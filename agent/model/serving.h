@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,9 @@ namespace sluice::model {
 
 struct ServedGateway {
     std::string gateway;  // "namespace/name"
+    std::string uid;      // of the object: one of the same name begins anew
     std::int64_t generation = 0;
+    std::set<std::string> addresses;                      // of pools, that this node has
     std::map<std::string, std::string> failed_listeners;  // by name: why it does not serve
     std::map<std::string, std::string> failed_addresses;  // by address: why it could not be made local
     bool operator==(const ServedGateway&) const = default;

@@ -43,6 +43,7 @@ struct PolicyAncestorStatus {
 // One object's status; which of the lists is in use depends on its kind.
 struct ObjectStatus {
     ObjectKey key;
+    std::string uid;                              // Gateway: of the object that was looked at
     std::vector<Condition> conditions;            // GatewayClass, Gateway
     std::vector<GatewayAddress> addresses;        // Gateway
     std::vector<ListenerStatus> listeners;        // Gateway

@@ -17,45 +17,53 @@
 namespace sluice::plan {
 namespace {
 
-RouteState* add_route(std::vector<RouteState>& routes, const Attacher& attacher, const char* kind,
-                      const model::RouteCommon& spec)
-{
-    std::vector<ParentState> parents = attacher.our_parents(spec);
-    if (parents.empty())
-        return nullptr;
-    RouteState& route = routes.emplace_back();
-    route.kind = kind;
-    route.spec = &spec;
-    route.parents = std::move(parents);
-    return &route;
-}
+// The routes that name a Gateway of ours, and the keys of those that do not.
+struct Routes {
+    const Attacher& attacher;
+    std::vector<RouteState> ours;
+    std::vector<model::ObjectKey> others;
 
-// The routes that name a Gateway of ours, oldest first.
-std::vector<RouteState> find_routes(const model::Objects& objects, const Attacher& attacher)
+    RouteState* add(const char* kind, const model::RouteCommon& spec)
+    {
+        std::vector<ParentState> parents = attacher.our_parents(spec);
+        if (parents.empty()) {
+            others.push_back({kind, spec.meta.ns, spec.meta.name});
+            return nullptr;
+        }
+        RouteState& route = ours.emplace_back();
+        route.kind = kind;
+        route.spec = &spec;
+        route.parents = std::move(parents);
+        return &route;
+    }
+};
+
+// Ours: oldest first.
+Routes find_routes(const model::Objects& objects, const Attacher& attacher)
 {
-    std::vector<RouteState> routes;
+    Routes routes{.attacher = attacher, .ours = {}, .others = {}};
     for (const model::HttpRoute& spec : objects.http_routes)
-        if (RouteState* route = add_route(routes, attacher, model::HttpRoute::kKind, spec)) {
+        if (RouteState* route = routes.add(model::HttpRoute::kKind, spec)) {
             route->http = &spec;
             route->hostnames = &spec.hostnames;
         }
     for (const model::GrpcRoute& spec : objects.grpc_routes)
-        if (RouteState* route = add_route(routes, attacher, model::GrpcRoute::kKind, spec)) {
+        if (RouteState* route = routes.add(model::GrpcRoute::kKind, spec)) {
             route->grpc = &spec;
             route->hostnames = &spec.hostnames;
         }
     for (const model::TlsRoute& spec : objects.tls_routes)
-        if (RouteState* route = add_route(routes, attacher, model::TlsRoute::kKind, spec)) {
+        if (RouteState* route = routes.add(model::TlsRoute::kKind, spec)) {
             route->l4 = &spec;
             route->hostnames = &spec.hostnames;
         }
     for (const model::TcpRoute& spec : objects.tcp_routes)
-        if (RouteState* route = add_route(routes, attacher, model::TcpRoute::kKind, spec))
+        if (RouteState* route = routes.add(model::TcpRoute::kKind, spec))
             route->l4 = &spec;
     for (const model::UdpRoute& spec : objects.udp_routes)
-        if (RouteState* route = add_route(routes, attacher, model::UdpRoute::kKind, spec))
+        if (RouteState* route = routes.add(model::UdpRoute::kKind, spec))
             route->l4 = &spec;
-    std::ranges::sort(routes, [](const RouteState& a, const RouteState& b) {
+    std::ranges::sort(routes.ours, [](const RouteState& a, const RouteState& b) {
         if (is_older(a.spec->meta, b.spec->meta) || is_older(b.spec->meta, a.spec->meta))
             return is_older(a.spec->meta, b.spec->meta);
         return std::string_view(a.kind) < b.kind;
@@ -96,8 +104,8 @@ Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
     Policies policies(objects, certificates);
     References references(objects, facts, grants, policies);
     RegexErrors regex_errors;
-    std::vector<RouteState> routes = find_routes(objects, attacher);
-    for (RouteState& route : routes) {
+    Routes routes = find_routes(objects, attacher);
+    for (RouteState& route : routes.ours) {
         build_rules(route, references, regex_errors);
         attacher.attach(route);
         for (const model::Service* service : route.policy_targets)
@@ -115,9 +123,10 @@ Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
     plan.tls = build_tls_ports(gateways);
     for (const GatewayState& gateway : gateways)
         plan.statuses.push_back(gateway_status(gateway));
-    for (const RouteState& route : routes)
+    for (const RouteState& route : routes.ours)
         plan.statuses.push_back(route_status(route));
-    policies.append_statuses(plan.statuses);
+    plan.others = std::move(routes.others);
+    policies.append_statuses(plan.statuses, plan.others);
     std::ranges::sort(plan.statuses, {}, &model::ObjectStatus::key);
     return plan;
 }

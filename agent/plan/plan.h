@@ -202,6 +202,7 @@ struct Plan {
     std::vector<HttpPort> http;                 // by port, then addresses; listeners by name, hosts most specific first
     std::vector<TlsPort> tls;                   // by port, then addresses
     std::vector<model::ObjectStatus> statuses;  // by key; of our classes, their Gateways and the routes that name these
+    std::vector<model::ObjectKey> others;       // routes and policies of no Gateway of ours: we say nothing of them
 };
 
 // Immutable once made; shared between the control thread, the workers and the admin thread.

@@ -111,13 +111,15 @@ void Policies::add_gateway(const model::Service& service, const model::ParentRef
         target.policy->gateways.emplace(gateway.ns.value_or(""), gateway.name);
 }
 
-void Policies::append_statuses(std::vector<model::ObjectStatus>& statuses) const
+void Policies::append_statuses(std::vector<model::ObjectStatus>& statuses, std::vector<model::ObjectKey>& others) const
 {
     constexpr std::size_t kAncestorsMax = 16;  // of the API
     for (const PolicyState& policy : policies_) {
-        if (policy.gateways.empty())
-            continue;
         const model::ObjectMeta& meta = policy.spec->meta;
+        if (policy.gateways.empty()) {
+            others.push_back({model::BackendTlsPolicy::kKind, meta.ns, meta.name});
+            continue;
+        }
         model::ObjectStatus& status = statuses.emplace_back();
         status.key = {model::BackendTlsPolicy::kKind, meta.ns, meta.name};
         for (const auto& [ns, name] : policy.gateways) {

@@ -35,8 +35,9 @@ public:
     // To be told of each Gateway that accepted a route to a targeted Service.
     void add_gateway(const model::Service& service, const model::ParentReference& gateway);
 
-    // Those of policies that have an effect through a Gateway of ours, or would have it if they were valid.
-    void append_statuses(std::vector<model::ObjectStatus>& statuses) const;
+    // Those of policies that have an effect through a Gateway of ours, or would have it if they were valid. The keys of
+    // the `others`.
+    void append_statuses(std::vector<model::ObjectStatus>& statuses, std::vector<model::ObjectKey>& others) const;
 
 private:
     struct Target {

@@ -103,6 +103,7 @@ model::ObjectStatus gateway_status(const GatewayState& gateway)
     const model::ObjectMeta& meta = gateway.spec->meta;
     model::ObjectStatus status;
     status.key = {model::Gateway::kKind, meta.ns, meta.name};
+    status.uid = meta.uid;
     status.conditions = {
         gateway_accepted_condition(gateway),
         make_condition("Programmed", gateway_programmed(gateway), "Programmed", meta.generation),

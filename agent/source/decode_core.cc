@@ -87,7 +87,8 @@ model::ObjectMeta decode_meta(const Value& value, const Kind& kind)
     meta.annotations = f["annotations"].string_map();
     // As the API server counts; who reads files counts for itself.
     meta.generation = f["generation"].integer(0, std::numeric_limits<std::int64_t>::max()).value_or(1);
-    f.ignore({"generateName", "uid", "resourceVersion", "managedFields", "ownerReferences", "finalizers", "selfLink",
+    meta.uid = f["uid"].string();
+    f.ignore({"generateName", "resourceVersion", "managedFields", "ownerReferences", "finalizers", "selfLink",
               "deletionTimestamp", "deletionGracePeriodSeconds"});
     return meta;
 }

@@ -102,6 +102,26 @@ TEST_F(LocalAddressesOnRealLinks, OneOfAnEarlierAgentIsTakenOverAndNotAnnounced)
     EXPECT_EQ(lifetime_s("10.0.0.5"), 0);
 }
 
+// Whatever else is left of the agent before: without the kernel path that is nothing.
+TEST_F(LocalAddressesOnRealLinks, OneWithALifetimeIsTakenOverWithoutPins)
+{
+    ASSERT_TRUE(run("ip addr add 10.0.0.5/32 dev lo valid_lft 100 preferred_lft 100 && ip addr add 10.0.0.6/32 dev lo && "
+                    "ip addr add 2001:db8::5/128 dev lo valid_lft 100 preferred_lft 100"));
+    LocalAddresses addresses(*network_, false);
+    const std::vector<IpAddress> wanted = {ip("10.0.0.5"), ip("10.0.0.6"), ip("2001:db8::5")};
+    EXPECT_TRUE(addresses.add(wanted, {ip("10.0.0.5"), ip("2001:db8::5")}).empty());
+    EXPECT_LE(lifetime_s("10.0.0.5"), static_cast<int>(kOwnedLifetimeS));
+    EXPECT_LE(lifetime_s("2001:db8::5"), static_cast<int>(kOwnedLifetimeS));
+    addresses.extend_owned(50);
+    EXPECT_GT(lifetime_s("10.0.0.5"), static_cast<int>(kOwnedLifetimeS));
+    EXPECT_EQ(lifetime_s("10.0.0.6"), -1);
+    addresses.remove_owned();
+    EXPECT_EQ(lifetime_s("10.0.0.5"), 0);
+    EXPECT_EQ(lifetime_s("2001:db8::5"), 0);
+    addresses.remove_all();
+    EXPECT_EQ(lifetime_s("10.0.0.6"), -1) << "the operator's";
+}
+
 // How many ARP frames reach the far end now.
 class Ear {
 public:

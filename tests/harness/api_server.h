@@ -64,7 +64,7 @@ public:
         name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof name;
         EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
-        EXPECT_EQ(::listen(listener_.get(), 16), 0);
+        EXPECT_EQ(::listen(listener_.get(), SOMAXCONN), 0);
         EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
         port_ = ntohs(name.sin_port);
     }

@@ -53,6 +53,12 @@ bool has_status(const std::string& kind)
     return kind == "GatewayClass" || kind == "Gateway" || kind.ends_with("Route") || kind == "BackendTLSPolicy";
 }
 
+std::string text_of(const nlohmann::json& object, const char* key)
+{
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 // Of an object nothing is kept that nobody reads: managedFields alone are often larger than the rest.
 nlohmann::json trimmed(const nlohmann::json& object, const Resource& resource)
 {
@@ -63,6 +69,8 @@ nlohmann::json trimmed(const nlohmann::json& object, const Resource& resource)
         if (const auto found = object.at("metadata").find(key); found != object.at("metadata").end())
             metadata[key] = *found;
     }
+    if (resource.kind == model::Gateway::kKind)
+        metadata["uid"] = text_of(object.at("metadata"), "uid");  // what nodes say of it is of one object alone
     if (const auto notes = metadata.find("annotations"); notes != metadata.end() && notes->is_object())
         notes->erase("kubectl.kubernetes.io/last-applied-configuration");
     kept["metadata"] = std::move(metadata);
@@ -73,16 +81,13 @@ nlohmann::json trimmed(const nlohmann::json& object, const Resource& resource)
     return kept;
 }
 
-std::string text_of(const nlohmann::json& object, const char* key)
-{
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 }  // namespace
 
 struct KubeSource::State final : ReflectorUser {
-    explicit State(std::shared_ptr<const KubeConfig> config) : loop(config) {}
+    State(std::shared_ptr<const KubeConfig> config, std::string controller)
+        : loop(config), controller_name(std::move(controller))
+    {
+    }
 
     struct Held {
         std::string text;  // as decoded
@@ -99,6 +104,7 @@ struct KubeSource::State final : ReflectorUser {
     };
 
     ApiLoop loop;
+    std::string controller_name;
     UniqueFd change;  // a timer: it is due a moment after the first change
     mutable std::mutex mutex;
     std::map<ObjectKey, Held> objects;
@@ -108,7 +114,7 @@ struct KubeSource::State final : ReflectorUser {
     std::set<ObjectKey> dirty;                                 // since the last update()
     std::uint64_t version = 0;                                 // of that
     std::map<ObjectKey, std::unique_ptr<Reflector>> referred;  // of the loop's thread
-    bool is_referred_due = false;                              // of the loop's thread
+    bool is_referred_due = false;
     std::function<void(const ObjectKey&, StatusChange)> on_status;
     std::vector<std::unique_ptr<Reflector>> reflectors;
     std::jthread thread;  // last: it ends before what it uses
@@ -127,8 +133,9 @@ struct KubeSource::State final : ReflectorUser {
     void on_deleted(const Resource& resource, const nlohmann::json& object) override;
     void on_listed(const Resource& resource, const std::set<std::string>& seen) override;
     void on_problem(const Resource& resource, const std::string& message, bool is_absent) override;
-    void changed(const ObjectKey& key);  // with the lock
-    void arm();                          // with the lock
+    void changed(const ObjectKey& key);                           // with the lock
+    void arm();                                                   // with the lock
+    [[nodiscard]] bool may_refer(const AnyObject& object) const;  // with the lock
     void follow_references();
 };
 
@@ -214,7 +221,8 @@ void KubeSource::State::changed(const ObjectKey& key)
 {
     dirty.insert(key);
     arm();
-    if ((key.kind == "Gateway" || key.kind == "BackendTLSPolicy") && !std::exchange(is_referred_due, true))
+    const bool may_refer = key.kind == "Gateway" || key.kind == "GatewayClass" || key.kind == "BackendTLSPolicy";
+    if (may_refer && !std::exchange(is_referred_due, true))
         loop.after(std::chrono::milliseconds(0), [this] { follow_references(); });
 }
 
@@ -226,6 +234,19 @@ void KubeSource::State::arm()
     ::timerfd_settime(change.get(), 0, &soon, nullptr);
 }
 
+// Whether what it refers to is read: not what Gateways of other controllers do.
+bool KubeSource::State::may_refer(const AnyObject& object) const
+{
+    const auto* gateway = std::get_if<model::Gateway>(&object);
+    if (gateway == nullptr)
+        return std::holds_alternative<model::BackendTlsPolicy>(object);
+    const auto held = objects.find({model::GatewayClass::kKind, "", gateway->gateway_class_name});
+    if (held == objects.end() || held->second.good == nullptr)
+        return false;
+    const auto* of_class = std::get_if<model::GatewayClass>(&held->second.good->objects.front().object);
+    return of_class != nullptr && of_class->controller_name == controller_name;
+}
+
 // Begins to read the Secrets and ConfigMaps that are referred to now, and ends with the others.
 void KubeSource::State::follow_references()
 {
@@ -233,7 +254,7 @@ void KubeSource::State::follow_references()
     is_referred_due = false;
     std::set<ObjectKey> wanted;
     for (const auto& [key, held] : objects) {
-        if (held.good != nullptr && (key.kind == "Gateway" || key.kind == "BackendTLSPolicy"))
+        if (held.good != nullptr && may_refer(held.good->objects.front().object))
             add_referred(held.good->objects.front().object, wanted);
     }
     problems.erase("references");
@@ -270,9 +291,10 @@ void KubeSource::State::follow_references()
     arm();
 }
 
-Result<std::unique_ptr<KubeSource>> KubeSource::make(std::shared_ptr<const KubeConfig> config)
+Result<std::unique_ptr<KubeSource>> KubeSource::make(std::shared_ptr<const KubeConfig> config,
+                                                     std::string controller_name)
 {
-    auto state = std::make_unique<State>(std::move(config));
+    auto state = std::make_unique<State>(std::move(config), std::move(controller_name));
     state->change.reset(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
     if (!state->change.valid())
         return fail(errno, "timerfd_create", "cluster");
@@ -307,7 +329,7 @@ bool KubeSource::drain_changes()
 bool KubeSource::is_complete() const
 {
     const std::lock_guard lock(state_->mutex);
-    return state_->unlisted.empty();
+    return state_->unlisted.empty() && !state_->is_referred_due;
 }
 
 void KubeSource::update(Snapshot& snapshot)

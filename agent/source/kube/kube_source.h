@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects of a cluster: one list and watch a kind, Secrets and ConfigMaps only as far as Gateways and policies refer to
-// them. What the API server does not answer leaves what was known in place. A thread of its own talks to the server;
+// Objects of a cluster: one list and watch a kind, Secrets and ConfigMaps only as far as our Gateways and policies refer
+// to them. What the API server does not answer leaves what was known in place. A thread of its own talks to the server;
 // the methods are for any thread, load() for one at a time.
 #pragma once
 
@@ -23,7 +23,9 @@ enum class StatusChange : std::uint8_t {
 
 class KubeSource final : public Source, public Records {
 public:
-    [[nodiscard]] static Result<std::unique_ptr<KubeSource>> make(std::shared_ptr<const KubeConfig> config);
+    // `controller_name`: ours. What Gateways of other controllers' classes refer to is not read.
+    [[nodiscard]] static Result<std::unique_ptr<KubeSource>> make(std::shared_ptr<const KubeConfig> config,
+                                                                  std::string controller_name);
     ~KubeSource() override;
 
     [[nodiscard]] int change_fd() const override;

@@ -54,13 +54,26 @@ std::map<std::string, std::string> parse_failures(const json& object)
     return failed;
 }
 
+std::set<std::string> parse_texts(const json& list)
+{
+    std::set<std::string> texts;
+    if (list.is_array()) {
+        for (const json& each : list)
+            if (each.is_string())
+                texts.insert(each.get<std::string>());
+    }
+    return texts;
+}
+
 }  // namespace
 
 std::string served_text(const model::ServedGateways& served)
 {
     json result = json::object();
     for (const model::ServedGateway& one : served) {
-        json& entry = result[one.gateway] = {{"generation", one.generation}};
+        json& entry = result[one.gateway] = {{"generation", one.generation}, {"uid", one.uid}};
+        if (!one.addresses.empty())
+            entry["has"] = one.addresses;
         if (!one.failed_listeners.empty())
             entry["listeners"] = failures(one.failed_listeners);
         if (!one.failed_addresses.empty())
@@ -79,8 +92,12 @@ model::ServedGateways parse_served(const std::string& text)
     for (const auto& [gateway, entry] : object.items()) {
         const json& generation = part(entry, "generation");
         if (generation.is_number_integer())
-            served.push_back({gateway, generation.get<std::int64_t>(), parse_failures(part(entry, "listeners")),
-                              parse_failures(part(entry, "addresses"))});
+            served.push_back({.gateway = gateway,
+                              .uid = text_at(entry, "uid"),
+                              .generation = generation.get<std::int64_t>(),
+                              .addresses = parse_texts(part(entry, "has")),
+                              .failed_listeners = parse_failures(part(entry, "listeners")),
+                              .failed_addresses = parse_failures(part(entry, "addresses"))});
     }
     return served;
 }
@@ -97,8 +114,10 @@ Membership::Membership(std::shared_ptr<const KubeConfig> config, std::string ns,
 {
 }
 
-Membership::~Membership()
+void Membership::leave()
 {
+    if (!thread_.joinable())
+        return;
     thread_.request_stop();
     thread_.join();
     if (!is_joined_)

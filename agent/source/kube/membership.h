@@ -30,7 +30,7 @@ public:
     // `on_change` is called from the thread.
     Membership(std::shared_ptr<const KubeConfig> config, std::string ns, std::string node,
                std::function<void(View)> on_change);
-    ~Membership();  // leaves, if it joined; waits at most two seconds for that
+    ~Membership() { leave(); }
     Membership(const Membership&) = delete;
     Membership& operator=(const Membership&) = delete;
 
@@ -38,6 +38,8 @@ public:
     void join();
     // Renews no more, without leaving: another agent of this node does so from now on.
     void hand_over();
+    // No member any more, and looks no more. Waits at most two seconds for the API server. Idempotent.
+    void leave();
     // Tells the others at once what we serve; the newest call counts.
     void say(model::ServedGateways served);
     // Whether somebody's word is waited for: then it is looked for more often.

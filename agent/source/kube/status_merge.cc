@@ -158,6 +158,8 @@ std::optional<json> merged_status(const json& current, const model::ObjectStatus
         status["ancestors"] =
             merged_entries(list_of(current, "ancestors"), wanted.ancestors, &model::PolicyAncestorStatus::ancestor,
                            "ancestorRef", kAncestorsMax, controller_name, now);
+        if (!current.contains("ancestors") && status["ancestors"].empty())
+            return std::nullopt;  // of no Gateway of ours
     } else if (kind.ends_with("Route")) {
         status["parents"] =
             merged_entries(list_of(current, "parents"), wanted.parents, &model::RouteParentStatus::parent, "parentRef",

@@ -46,6 +46,7 @@ TEST(Serving, WhatTheKernelCannotServeIsAProblemAndWhatTheProxyRelaysIsNot)
 plan::Plan plan_of(const std::string& owner, model::Announcement announcement = model::Announcement::L2)
 {
     model::ObjectStatus status = gateway();
+    status.uid = "new";
     status.addresses = {{"IPAddress", "192.0.2.1"}};
     status.conditions[0].observed_generation = 3;
     plan::Plan plan;
@@ -55,10 +56,17 @@ plan::Plan plan_of(const std::string& owner, model::Announcement announcement = 
     return plan;
 }
 
+const std::set<std::string> kAddress = {"192.0.2.1"};
+
 model::ServedGateways word(std::int64_t generation, std::map<std::string, std::string> failed_listeners = {},
                            std::map<std::string, std::string> failed_addresses = {})
 {
-    return {{"default/edge", generation, std::move(failed_listeners), std::move(failed_addresses)}};
+    return {{"default/edge", "new", generation, kAddress, std::move(failed_listeners), std::move(failed_addresses)}};
+}
+
+model::ServedGateways word_with(std::string uid, std::set<std::string> addresses)
+{
+    return {{"default/edge", std::move(uid), 3, std::move(addresses), {}, {}}};
 }
 
 TEST(Serving, ProgrammedWaitsForTheNodesThatHaveTheAddress)
@@ -73,6 +81,9 @@ TEST(Serving, ProgrammedWaitsForTheNodesThatHaveTheAddress)
         {"the owner serves it", plan_of("a"), {{"a", word(3)}}, true},
         {"the owner serves an earlier generation", plan_of("a"), {{"a", word(2)}}, false},
         {"only another node serves it", plan_of("a"), {{"b", word(3)}}, false},
+        {"the owner served another of the same name", plan_of("a"), {{"a", word_with("old", kAddress)}}, false},
+        {"the owner serves, but not at that address", plan_of("a"), {{"a", word_with("new", {"192.0.2.7"})}}, false},
+        {"the owner has that address and others", plan_of("a"), {{"a", word_with("new", {"192.0.2.1", "::1"})}}, true},
         {"a shared address, served by one", plan_of(""), {{"a", word(3)}}, false},
         {"a shared address, served by both", plan_of(""), {{"a", word(3)}, {"b", word(3)}}, true},
         {"an address that every node has", plan_of("x", model::Announcement::None), {{"a", word(3)}}, false},
@@ -99,9 +110,22 @@ TEST(Serving, WhatTheOwnerCannotServeIsSaidAndWhatAnotherNodeCannotIsNot)
     EXPECT_TRUE(result.statuses[0].addresses.empty());
 }
 
+TEST(Serving, WhatWasSaidOfAnObjectOfOthersIsToGo)
+{
+    plan::Plan plan = plan_of("a");
+    plan.others = {{"HTTPRoute", "default", "theirs"}, {"BackendTLSPolicy", "default", "unused"}};
+    const auto result = cluster_statuses(plan, {"a"}, {{"a", word(3)}});
+    ASSERT_EQ(result.statuses.size(), 3U);
+    EXPECT_EQ(result.statuses[0].key, plan.others[1]) << "sorted";
+    EXPECT_EQ(result.statuses[2].key, plan.others[0]);
+    EXPECT_TRUE(result.statuses[2].parents.empty());
+}
+
 TEST(Serving, ANodesWordIsWhatItsPlanAndItsProblemsSay)
 {
-    const plan::Plan plan = plan_of("a");
+    plan::Plan plan = plan_of("a");
+    EXPECT_EQ(served_gateways(plan, {}), word_with("new", {})) << "another node has the address";
+    plan.addresses = {*IpAddress::parse("192.0.2.1")};
     EXPECT_EQ(served_gateways(plan, {}), word(3));
     EXPECT_EQ(served_gateways(plan, {{{"default/edge/b", "in use"}, {"other/edge/a", "x"}},
                                      {{*IpAddress::parse("192.0.2.1"), "no right"}}}),

@@ -163,6 +163,7 @@ TEST(Attachment, ParentsThatAreNotOursLeaveNoEntry)
     const Plan plan = world.plan();
     EXPECT_EQ(find_status(plan, "HTTPRoute", "r"), nullptr);
     EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 0U);
+    EXPECT_EQ(plan.others, (std::vector<model::ObjectKey>{{"HTTPRoute", "default", "r"}}));
 }
 
 TEST(Attachment, MessagesNameTheGatewayAndWhatItHas)

@@ -37,6 +37,15 @@ TEST(BackendTlsPolicy, TellsHowItsServiceIsSpokenTo)
     EXPECT_EQ(backend.endpoints.size(), 1U);
 }
 
+TEST(BackendTlsPolicy, WithoutAGatewayOfOursItIsOneOfOthers)
+{
+    World world = policy_world();
+    world.add(tls_policy("p", "unused")).add(service("unused"));
+    const Plan plan = world.plan();
+    EXPECT_EQ(find_status(plan, "BackendTLSPolicy", "p"), nullptr);
+    EXPECT_EQ(plan.others, (std::vector<model::ObjectKey>{{"BackendTLSPolicy", "default", "p"}}));
+}
+
 TEST(BackendTlsPolicy, MayTrustTheSystemsAuthorities)
 {
     model::BackendTlsPolicy policy = tls_policy("p", "web");

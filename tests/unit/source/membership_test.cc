@@ -65,11 +65,11 @@ protected:
 
 TEST_F(MembershipTest, LooksFromTheStartAndIsAMemberOnceItJoins)
 {
-    show({lease("other", "1", served_text({{"a/b", 3, {}, {}}}))});
+    show({lease("other", "1", served_text({{"a/b", "u", 3, {}, {}, {}}}))});
     const auto view = next_view();
     EXPECT_EQ(view.nodes, (std::vector<std::string>{"other", "us"}));
-    EXPECT_EQ(view.served.at("other"), (model::ServedGateways{{"a/b", 3, {}, {}}}));
-    membership_->say({{"a/c", 1, {}, {}}});
+    EXPECT_EQ(view.served.at("other"), (model::ServedGateways{{"a/b", "u", 3, {}, {}, {}}}));
+    membership_->say({{"a/c", "u", 1, {}, {}, {}}});
     membership_->join();
     auto renewal = server_.next();
     EXPECT_EQ(renewal.line(), std::string("PATCH ") + kLeases + "/sluice-node-us");
@@ -112,8 +112,8 @@ TEST(Membership, WhatANodeSaysIsReadAsItWasSaid)
 {
     const model::ServedGateways words[] = {
         {},
-        {{"default/web", 3, {}, {}}},
-        {{"a/b", 1, {{"http", "in use \"quoted\""}}, {}}, {"a/c", 2, {}, {{"192.0.2.1", "no right"}}}},
+        {{"default/web", "u", 3, {"192.0.2.1", "2001:db8::1"}, {}, {}}},
+        {{"a/b", "u", 1, {}, {{"http", "in use \"quoted\""}}, {}}, {"a/c", "", 2, {}, {}, {{"192.0.2.1", "no right"}}}},
     };
     for (const model::ServedGateways& word : words)
         EXPECT_EQ(parse_served(served_text(word)), word);
@@ -124,20 +124,23 @@ TEST(Membership, WhatIsNoWordSaysNothing)
     for (const char* text : {"", "null", "[]", "{", "3", R"({"a/b": 3})", R"({"a/b": {"generation": "3"}})",
                              R"({"a/b": {"generation": 1.5}})"})
         EXPECT_TRUE(parse_served(text).empty()) << text;
-    const auto odd = parse_served(R"({"a/b": {"generation": 3, "listeners": [1], "addresses": {"x": 7}, "more": {}}})");
+    const auto odd = parse_served(R"({"a/b": {"generation": 3, "listeners": [1], "addresses": {"x": 7},
+                                              "has": [3, "y"], "uid": 5, "more": {}}})");
     ASSERT_EQ(odd.size(), 1U);
     EXPECT_TRUE(odd[0].failed_listeners.empty());
     EXPECT_EQ(odd[0].failed_addresses.at("x"), "");
+    EXPECT_EQ(odd[0].addresses, std::set<std::string>{"y"});
+    EXPECT_EQ(odd[0].uid, "");
 }
 
 TEST(Membership, AWordIsBounded)
 {
-    const model::ServedGateways wordy{{"a/b", 1, {{"http", std::string(10'000, 'x')}}, {}}};
+    const model::ServedGateways wordy{{"a/b", "u", 1, {}, {{"http", std::string(10'000, 'x')}}, {}}};
     EXPECT_LT(served_text(wordy).size(), 400U);
-    EXPECT_EQ(served_text({{"a/b", 1, {{"http", "\xff"}}, {}}}).find('\xff'), std::string::npos);
+    EXPECT_EQ(served_text({{"a/b", "u", 1, {}, {{"http", "\xff"}}, {}}}).find('\xff'), std::string::npos);
     model::ServedGateways many;
     for (int i = 0; i < 10'000; ++i)
-        many.push_back({"namespace/gateway-" + std::to_string(i), 1, {}, {}});
+        many.push_back({"namespace/gateway-" + std::to_string(i), "u", 1, {}, {}, {}});
     EXPECT_EQ(served_text(many), "");
 }
 

@@ -66,6 +66,17 @@ TEST(StatusMerge, ForeignEntriesStayAndOursComeAndGo)
     EXPECT_EQ(list[2].at("conditions")[0].at("lastTransitionTime"), kNow);
 }
 
+TEST(StatusMerge, OfAnObjectThatIsNoLongerOursNothingOfOursStays)
+{
+    EXPECT_EQ(merged(parents({entry("x", "other"), entry("gone")}), route({})), parents({entry("x", "other")}));
+    EXPECT_EQ(merged(parents({entry("gone")}), route({})), parents({}));
+    const model::ObjectStatus policy{.key = {"BackendTLSPolicy", "default", "p"}};
+    const json ours = {{"controllerName", kUs}, {"ancestorRef", {{"name", "g"}}}, {"conditions", json::array()}};
+    const json ancestors = {{"ancestors", json::array({ours})}};
+    EXPECT_EQ(merged(ancestors, policy), (json{{"ancestors", json::array()}}));
+    EXPECT_FALSE(merged(json::object(), policy)) << "another controller's policy";
+}
+
 TEST(StatusMerge, ATransitionHasATimeAndAGenerationAloneHasNone)
 {
     auto result = merged(parents({entry("a")}), route({"a"}, true, 2));
