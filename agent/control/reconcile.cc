@@ -11,8 +11,9 @@ namespace {
 // The other nodes learn of a pool's address by the Gateway's status alone.
 bool has_unwritten_address(const plan::Plan& plan, const model::Objects& objects, const model::ObjectKey& key)
 {
-    const auto gateway = std::ranges::find_if(
-        objects.gateways, [&](const model::Gateway& one) { return one.meta.ns == key.ns && one.meta.name == key.name; });
+    const auto gateway = std::ranges::find_if(objects.gateways, [&](const model::Gateway& one) {
+        return one.meta.ns == key.ns && one.meta.name == key.name;
+    });
     return gateway != objects.gateways.end() &&
            std::ranges::any_of(plan.pool_addresses, [&](const plan::PoolAddress& one) {
                return one.gateway == key.ns + "/" + key.name &&

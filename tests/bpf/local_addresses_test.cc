@@ -105,8 +105,9 @@ TEST_F(LocalAddressesOnRealLinks, OneOfAnEarlierAgentIsTakenOverAndNotAnnounced)
 // Whatever else is left of the agent before: without the kernel path that is nothing.
 TEST_F(LocalAddressesOnRealLinks, OneWithALifetimeIsTakenOverWithoutPins)
 {
-    ASSERT_TRUE(run("ip addr add 10.0.0.5/32 dev lo valid_lft 100 preferred_lft 100 && ip addr add 10.0.0.6/32 dev lo && "
-                    "ip addr add 2001:db8::5/128 dev lo valid_lft 100 preferred_lft 100"));
+    ASSERT_TRUE(
+        run("ip addr add 10.0.0.5/32 dev lo valid_lft 100 preferred_lft 100 && ip addr add 10.0.0.6/32 dev lo && "
+            "ip addr add 2001:db8::5/128 dev lo valid_lft 100 preferred_lft 100"));
     LocalAddresses addresses(*network_, false);
     const std::vector<IpAddress> wanted = {ip("10.0.0.5"), ip("10.0.0.6"), ip("2001:db8::5")};
     EXPECT_TRUE(addresses.add(wanted, {ip("10.0.0.5"), ip("2001:db8::5")}).empty());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects of a cluster: one list and watch a kind, Secrets and ConfigMaps only as far as our Gateways and policies refer
-// to them. What the API server does not answer leaves what was known in place. A thread of its own talks to the server;
-// the methods are for any thread, load() for one at a time.
+// Objects of a cluster: one list and watch a kind, Secrets and ConfigMaps only as far as our Gateways and policies
+// refer to them. What the API server does not answer leaves what was known in place. A thread of its own talks to the
+// server; the methods are for any thread, load() for one at a time.
 #pragma once
 
 #include <functional>
