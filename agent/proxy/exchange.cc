@@ -66,6 +66,7 @@ void Exchange::reset()
     tried_.clear();
     body_.clear();
     trailers_.clear();
+    interims_ = 0;
     has_body_ = request_ended_ = upstream_ready_ = upstream_busy_ = head_sent_ = body_sent_ = false;
     expects_continue_ = response_begun_ = response_ended_ = grpc_ = is_head_ = false;
 }
@@ -152,8 +153,18 @@ void Exchange::on_upstream_ready()
     upstream_ready_ = true;
     touch();
     if (std::exchange(expects_continue_, false) && !request_ended_ && !has_body_)
-        client_->send_continue();
+        send_continue();
     send_pending_body();
+}
+
+// The client may send its body.
+void Exchange::send_continue()
+{
+    http1::ResponseHead& head = worker_->scratch().response;
+    head.reset();
+    head.status = 100;
+    head.reason = "Continue";
+    client_->send_interim(head);
 }
 
 // What there is of the request goes to the backend: its head at once, with the first piece of the body if that is here.
@@ -245,6 +256,17 @@ void Exchange::on_upstream_failed(UpstreamFailure failure)
         return connect(true);
     }
     answer(502);
+}
+
+// A 100 is not for the client: it had one of our own if it waits for one. An Upgrade waits for its 101 alone.
+void Exchange::on_interim(const http1::ResponseHead& head)
+{
+    constexpr std::uint8_t kInterimsMax = 8;  // they pile up for a client that reads nothing
+    if (head.status == 100 || head_.upgrade || interims_ == kInterimsMax)
+        return;
+    ++interims_;
+    touch();
+    client_->send_interim(head);
 }
 
 void Exchange::on_response(const http1::ResponseHead& head, bool end)

@@ -21,7 +21,7 @@ class Worker;
 // The client's side of an exchange: an HTTP/1 connection or a stream of an HTTP/2 one.
 class Downstream {
 public:
-    virtual void send_continue() = 0;  // 100: the client may send its body
+    virtual void send_interim(const http1::ResponseHead& head) = 0;
     virtual void send_response(const http1::ResponseHead& head, bool end) = 0;
     virtual void send_body(Bytes body, bool end) = 0;  // then waits for Exchange::on_response_taken
     virtual void send_trailers(std::span<const http1::Header> trailers) = 0;
@@ -70,12 +70,14 @@ private:
     void on_upstream_ready() override;
     void on_upstream_failed(UpstreamFailure failure) override;
     void on_request_taken() override;
+    void on_interim(const http1::ResponseHead& head) override;
     void on_response(const http1::ResponseHead& head, bool end) override;
     void on_response_body(Bytes body, bool end) override;
     void on_response_trailers(std::span<const http1::Header> trailers) override;
 
     void answer_elsewhere(const model::Redirect& redirect, const std::string& location);
     void connect(bool fresh);
+    void send_continue();
     void send_pending_body();
     void drop_upstream();
     void touch();
@@ -95,6 +97,7 @@ private:
     std::vector<SocketAddress> tried_;  // endpoints that did not answer
     Bytes body_;                        // of the request, for the backend
     std::vector<std::pair<std::string, std::string>> trailers_;
+    std::uint8_t interims_ = 0;   // passed on
     bool has_body_ = false;       // body_ waits, perhaps empty with the end
     bool request_ended_ = false;  // the client has sent all
     bool upstream_ready_ = false;

@@ -199,7 +199,7 @@ ResponseFilter::ResponseFilter(const http1::ResponseHead& head, const model::Hea
     : headers_(head.headers, head.header_count),
       modifier_(modifier),
       names_fields_(http1::find_field(headers_, "connection") != nullptr),
-      owns_length_(head.framing != http1::Framing::None || head.status == 204)
+      owns_length_(head.framing != http1::Framing::None || head.status == 204 || head.status < 200)
 {
 }
 

@@ -186,10 +186,30 @@ void Http1Connection::resume_request()
     read_body();
 }
 
-void Http1Connection::send_continue()
+void Http1Connection::send_interim(const http1::ResponseHead& response)
 {
-    out_->queued.head += "HTTP/1.1 100 Continue\r\n\r\n";
+    if (minor_version_ == 0)
+        return;  // HTTP/1.0 knows none (RFC 9110 section 15.2)
+    begin_head(response, nullptr);
+    out_->queued.head += "\r\n";
     worker_->flush_soon(*this);
+}
+
+// The status line and the fields that are not the connection's.
+void Http1Connection::begin_head(const http1::ResponseHead& response, const model::HeaderModifier* modifier)
+{
+    std::string& head = out_->queued.head;
+    head += "HTTP/1.1 ";
+    add_number(head, response.status);
+    head += ' ';
+    head += response.reason;
+    head += "\r\n";
+    const ResponseFilter filter(response, modifier);
+    for (const http1::Header& header : std::span(response.headers, response.header_count)) {
+        if (filter.passes(header))
+            http1::append_field(head, header.name, header.value);
+    }
+    filter.add_own([&head](std::string_view name, std::string_view value) { http1::append_field(head, name, value); });
 }
 
 void Http1Connection::send_response(const http1::ResponseHead& response, bool end)
@@ -201,18 +221,8 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
     if ((is_unknown_length && !chunk_out_) || !body_.done() || worker_->draining())
         keep_alive_ = false;
     response_ended_ = end;
+    begin_head(response, exchange_->response_modifier());
     std::string& head = out_->queued.head;
-    head += "HTTP/1.1 ";
-    add_number(head, response.status);
-    head += ' ';
-    head += response.reason;
-    head += "\r\n";
-    const ResponseFilter filter(response, exchange_->response_modifier());
-    for (const http1::Header& header : std::span(response.headers, response.header_count)) {
-        if (filter.passes(header))
-            http1::append_field(head, header.name, header.value);
-    }
-    filter.add_own([&head](std::string_view name, std::string_view value) { http1::append_field(head, name, value); });
     if (response.framing == http1::Framing::Length) {
         head += "Content-Length: ";
         add_number(head, response.content_length);

@@ -20,7 +20,7 @@ public:
 private:
     enum class Phase : std::uint8_t { Idle, Head, Exchange, Closing };
 
-    void send_continue() override;
+    void send_interim(const http1::ResponseHead& response) override;
     void send_response(const http1::ResponseHead& head, bool end) override;
     void send_body(Bytes body, bool end) override;
     void send_trailers(std::span<const http1::Header>) override { send_body({}, true); }  // dropped
@@ -40,6 +40,7 @@ private:
     void refuse(int status);
     void read_body();
     void watch();
+    void begin_head(const http1::ResponseHead& response, const model::HeaderModifier* modifier);
     void finish();
     void end_gently();
     void arm(std::uint32_t ms) { worker_->loop().arm(timer_, ms); }

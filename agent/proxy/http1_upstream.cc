@@ -111,7 +111,8 @@ void Http1Upstream::read_head()
         const bool is_switch = head.status == 101;
         if (parsed.status == http1::Status::Invalid || (is_switch && (!upgrade_ || stream_->sending())))
             return fail(UpstreamFailure::Malformed);
-        if (!is_switch && head.status < 200) {  // an interim response: the gateway answers Expect itself
+        if (!is_switch && head.status < 200) {
+            user_->on_interim(head);
             in_.consume(parsed.head_bytes);
             continue;
         }

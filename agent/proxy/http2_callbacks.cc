@@ -97,9 +97,11 @@ struct Http2Callbacks {
             owner.earn();
         if (frame->hd.type == NGHTTP2_HEADERS) {
             const std::string_view status = target->head_.pseudo(":status");
-            if (!target->head_received_ && status.starts_with('1') && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
-                target->head_.clear();  // an interim response
-            else if (!std::exchange(target->head_received_, true))
+            if (!target->head_received_ && status.starts_with('1') &&
+                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+                target->on_interim();
+                target->head_.clear();
+            } else if (!std::exchange(target->head_received_, true))
                 target->received_ = true;
             else
                 target->has_trailers_ = true;

@@ -33,7 +33,7 @@ public:
         return true;
     }
 
-    void send_continue() override { connection_->submit_continue(*this); }
+    void send_interim(const http1::ResponseHead& head) override { connection_->submit_interim(*this, head); }
     void send_response(const http1::ResponseHead& head, bool end) override
     {
         connection_->submit_response(*this, head, exchange_->response_modifier(), end);

@@ -26,6 +26,49 @@ constexpr std::uint32_t kControlFramesMax = 256;
 constexpr std::uint32_t kControlFramesPerSecond = 20;
 constexpr std::uint32_t kControlFramesPerMessageFrame = 10;
 
+// A response's head as nghttp2 takes it. Views into the head and into itself.
+class ResponseFields {
+public:
+    ResponseFields(const http1::ResponseHead& head, const model::HeaderModifier* modifier)
+        : status_(std::to_string(head.status)), length_(std::to_string(head.content_length))
+    {
+        fields_.reserve(head.header_count + 2U);
+        fields_.push_back(http2_field(":status", status_));
+        const ResponseFilter filter(head, modifier);
+        const std::span<const http1::Header> headers(head.headers, head.header_count);
+        std::size_t name_bytes = 0;
+        for (const http1::Header& header : headers)
+            name_bytes += header.name.size();
+        filter.add_own([&](std::string_view name, std::string_view) { name_bytes += name.size(); });
+        names_.reserve(name_bytes);  // views into it must stay
+        for (const http1::Header& header : headers) {
+            if (filter.passes(header))
+                add(header.name, header.value);
+        }
+        filter.add_own([this](std::string_view name, std::string_view value) { add(name, value); });
+        if (head.framing == http1::Framing::Length)
+            fields_.push_back(http2_field("content-length", length_));
+    }
+    ResponseFields(const ResponseFields&) = delete;
+    ResponseFields& operator=(const ResponseFields&) = delete;
+    [[nodiscard]] const nghttp2_nv* data() const { return fields_.data(); }
+    [[nodiscard]] std::size_t size() const { return fields_.size(); }
+
+private:
+    void add(std::string_view name, std::string_view value)
+    {
+        const std::size_t at = names_.size();
+        for (const char c : name)
+            names_ += http1::to_lower(c);
+        fields_.push_back(http2_field(std::string_view(names_).substr(at), value));
+    }
+
+    std::string status_;
+    std::string length_;
+    std::string names_;
+    std::vector<nghttp2_nv> fields_;
+};
+
 }  // namespace
 
 Http2Session::Http2Session(Worker& worker, Side side, std::unique_ptr<Stream> stream)
@@ -185,41 +228,17 @@ void Http2Session::close_streams()
     }
 }
 
-void Http2Session::submit_continue(Http2Stream& stream)
+void Http2Session::submit_interim(Http2Stream& stream, const http1::ResponseHead& head)
 {
-    const nghttp2_nv field = http2_field(":status", "100");
-    nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, &field, 1, nullptr);
+    const ResponseFields fields(head, nullptr);
+    nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, fields.data(), fields.size(), nullptr);
     worker_->flush_soon(*this);
 }
 
 void Http2Session::submit_response(Http2Stream& stream, const http1::ResponseHead& head,
                                    const model::HeaderModifier* modifier, bool end)
 {
-    std::vector<nghttp2_nv> fields;
-    fields.reserve(head.header_count + 2U);
-    const std::string status = std::to_string(head.status);
-    const std::string length = std::to_string(head.content_length);
-    fields.push_back(http2_field(":status", status));
-    const ResponseFilter filter(head, modifier);
-    std::size_t name_bytes = 0;
-    for (const http1::Header& header : std::span(head.headers, head.header_count))
-        name_bytes += header.name.size();
-    filter.add_own([&](std::string_view name, std::string_view) { name_bytes += name.size(); });
-    std::string names;
-    names.reserve(name_bytes);  // views into it must stay
-    const auto add = [&](std::string_view name, std::string_view value) {
-        const std::size_t at = names.size();
-        for (const char c : name)
-            names += http1::to_lower(c);
-        fields.push_back(http2_field(std::string_view(names).substr(at), value));
-    };
-    for (const http1::Header& header : std::span(head.headers, head.header_count)) {
-        if (filter.passes(header))
-            add(header.name, header.value);
-    }
-    filter.add_own(add);
-    if (head.framing == http1::Framing::Length)
-        fields.push_back(http2_field("content-length", length));
+    const ResponseFields fields(head, modifier);
     const nghttp2_data_provider2 body = http2_output_of(stream);
     nghttp2_submit_response2(session_, stream.id_, fields.data(), fields.size(), end ? nullptr : &body);
     worker_->flush_soon(*this);

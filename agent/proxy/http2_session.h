@@ -35,6 +35,7 @@ public:
     Http2Stream& operator=(const Http2Stream&) = delete;
 
     virtual void on_received() = 0;  // any of the received parts has grown
+    virtual void on_interim() {}     // `head_` is that of an interim response, and cleared after the call
     virtual void on_taken() = 0;     // what `send` was given is framed
     // The stream is over; `close_error_` says why. False: what was received is still wanted; then `finish` comes later,
     // and this once more.
@@ -88,7 +89,7 @@ public:
     // `end`: no body and no trailers follow.
     void submit_response(Http2Stream& stream, const http1::ResponseHead& head, const model::HeaderModifier* modifier,
                          bool end);
-    void submit_continue(Http2Stream& stream);
+    void submit_interim(Http2Stream& stream, const http1::ResponseHead& head);
     // The stream's id; negative: none is left, or the peer takes no more.
     [[nodiscard]] std::int32_t submit_request(Http2Stream& stream, const ForwardedHead& head, bool end);
 

@@ -45,6 +45,7 @@ public:
     [[nodiscard]] Detached detach() override { return {}; }  // no 101 in HTTP/2
 
     void on_received() override;
+    void on_interim() override;
     void on_taken() override
     {
         if (user_ != nullptr)
@@ -63,6 +64,8 @@ public:
     }
 
 private:
+    // Into the worker's scratch; valid until `head_` changes.
+    [[nodiscard]] http1::ResponseHead& read_head();
     void begin_response();
     void deliver();
 
@@ -111,12 +114,24 @@ void Http2Upstream::Call::on_received()
         deliver();
 }
 
-void Http2Upstream::Call::begin_response()
+http1::ResponseHead& Http2Upstream::Call::read_head()
 {
     http1::ResponseHead& head = connection_->worker_->scratch().response;
     head.reset();
     head.status = static_cast<std::uint16_t>(status_of(head_.pseudo(":status")));
     head.header_count = head_.fill(head.headers);
+    return head;
+}
+
+void Http2Upstream::Call::on_interim()
+{
+    if (user_ != nullptr && !head_.too_large())
+        user_->on_interim(read_head());
+}
+
+void Http2Upstream::Call::begin_response()
+{
+    http1::ResponseHead& head = read_head();
     if (head_.too_large() || head.status < 200 || head.status > 599)
         return fail(UpstreamFailure::Malformed);
     const std::span<const http1::Header> headers(head.headers, head.header_count);

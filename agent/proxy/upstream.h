@@ -53,6 +53,9 @@ public:
     virtual void on_upstream_ready() = 0;  // `send` may be called
     virtual void on_upstream_failed(UpstreamFailure failure) = 0;
     virtual void on_request_taken() = 0;  // what was sent last is on its way: more may be sent
+    // An interim response but 101 (RFC 9110 section 15.2); any number may come before the final one. The head is valid
+    // during the call alone, and so is the Upstream: it may not be released in it.
+    virtual void on_interim(const http1::ResponseHead& head) = 0;
     // A final response or a 101. `end`: nothing follows. The head is valid during the call alone.
     virtual void on_response(const http1::ResponseHead& head, bool end) = 0;
     virtual void on_response_body(Bytes body, bool end) = 0;                         // the next one only after `resume`

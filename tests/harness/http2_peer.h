@@ -17,6 +17,7 @@ namespace sluice::test {
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 struct Message {
+    std::vector<Fields> interims;  // heads that came before `head`
     Fields head;
     Fields trailers;
     std::string body;
@@ -84,6 +85,13 @@ public:
         const auto fields = to_nv(head);
         const auto provider = body_provider();
         nghttp2_submit_response2(session_, id, fields.data(), fields.size(), end ? nullptr : &provider);
+        write();
+    }
+    // An interim response.
+    void inform(std::int32_t id, const Fields& head)
+    {
+        const auto fields = to_nv(head);
+        nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, id, nullptr, fields.data(), fields.size(), nullptr);
         write();
     }
     // Head, body and end in one write.
@@ -193,6 +201,10 @@ private:
             return 0;
         Message& message = peer.messages_[frame->hd.stream_id];
         const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+        if (!message.has_head && message.get(":status").starts_with('1')) {
+            message.interims.push_back(std::exchange(message.head, {}));
+            return 0;
+        }
         if (frame->hd.type == NGHTTP2_HEADERS && !std::exchange(message.has_head, true)) {
             peer.heads_.push_back(frame->hd.stream_id);
             message.head_ended = ends;
