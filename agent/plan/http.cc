@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plan/http.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 
@@ -16,7 +14,8 @@ HttpRule to_rule(const RouteState& route, std::size_t index, BackendIdentity& id
 {
     const RuleState& state = route.rules[index];
     HttpRule rule;
-    rule.name = fmt::format("{}/{}", full_name(route.spec->meta), index);
+    rule.name = full_name(route.spec->meta);
+    rule.name.append("/").append(std::to_string(index));
     rule.backends = identity.apply(state.backends);
     rule.filters = state.filters;
     rule.request_timeout_ms = state.request_timeout_ms;

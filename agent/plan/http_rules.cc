@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/plan/field_path.h"
 #include "agent/plan/hostname.h"
 #include "agent/plan/http.h"
 #include "agent/plan/regex.h"
@@ -19,61 +20,68 @@ const std::string& regex_error(const std::string& expression, RegexErrors& error
     return entry->second;
 }
 
-Verdict check_regex(const std::string& expression, const std::string& field, RegexErrors& errors)
+Verdict check_regex(const std::string& expression, const FieldPath& field, RegexErrors& errors)
 {
     const std::string& error = regex_error(expression, errors);
     if (error.empty())
         return {};
-    return {"UnsupportedValue",
-            fmt::format("{}: \"{}\" is not a regular expression that RE2 takes: {}", field, expression, error)};
+    return {"UnsupportedValue", fmt::format("{}: \"{}\" is not a regular expression that RE2 takes: {}",
+                                            field.to_string(), expression, error)};
 }
 
-Verdict check_values(const std::vector<model::ValueMatch>& values, const std::string& field, RegexErrors& errors)
+Verdict check_values(const std::vector<model::ValueMatch>& values, const FieldPath& match, std::string_view name,
+                     RegexErrors& errors)
 {
-    for (std::size_t i = 0; i < values.size(); ++i)
-        if (values[i].type == model::ValueMatchType::RegularExpression)
-            if (Verdict verdict = check_regex(values[i].value, fmt::format("{}[{}].value", field, i), errors);
-                !verdict.ok())
-                return verdict;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (values[i].type != model::ValueMatchType::RegularExpression)
+            continue;
+        const FieldPath field(match, name, i);
+        if (Verdict verdict = check_regex(values[i].value, {field, "value"}, errors); !verdict.ok())
+            return verdict;
+    }
     return {};
 }
 
-Verdict check_match(const model::HttpMatch& match, const std::string& field, RegexErrors& errors)
+Verdict check_match(const model::HttpMatch& match, const FieldPath& field, RegexErrors& errors)
 {
     if (match.path.type == model::PathMatchType::RegularExpression)
-        if (Verdict verdict = check_regex(match.path.value, field + ".path.value", errors); !verdict.ok())
+        if (Verdict verdict = check_regex(match.path.value, {field, "path.value"}, errors); !verdict.ok())
             return verdict;
-    if (Verdict verdict = check_values(match.headers, field + ".headers", errors); !verdict.ok())
+    if (Verdict verdict = check_values(match.headers, field, "headers", errors); !verdict.ok())
         return verdict;
-    return check_values(match.query_params, field + ".queryParams", errors);
+    return check_values(match.query_params, field, "queryParams", errors);
 }
 
 // Framing and routing are the gateway's own.
-Verdict check_modifier(const model::HeaderModifier& modifier, const std::string& field)
+Verdict check_modifier(const model::HeaderModifier& modifier, const FieldPath& field)
 {
-    std::vector<std::string> names = modifier.remove;
-    for (const auto* fields : {&modifier.set, &modifier.add})
-        for (const model::HeaderField& each : *fields)
-            names.push_back(each.name);
-    for (const std::string& name : names)
+    const std::string* refused = nullptr;
+    const auto check = [&](const std::string& name) {
         for (const char* own : {"host", "content-length", "transfer-encoding", "connection", "te", "upgrade"})
-            if (to_lower(name) == own)
-                return {"UnsupportedValue", fmt::format("{}: {} is written by the gateway itself", field, name)};
-    return {};
+            if (refused == nullptr && to_lower(name) == own)
+                refused = &name;
+    };
+    std::ranges::for_each(modifier.remove, check);
+    std::ranges::for_each(modifier.set, check, &model::HeaderField::name);
+    std::ranges::for_each(modifier.add, check, &model::HeaderField::name);
+    if (refused == nullptr)
+        return {};
+    return {"UnsupportedValue",
+            fmt::format("{}.filters: {} is written by the gateway itself", field.to_string(), *refused)};
 }
 
 Verdict check_filters(const model::Filters& filters, std::initializer_list<std::string_view> supported,
-                      const std::string& field)
+                      const FieldPath& field)
 {
     for (std::size_t i = 0; i < filters.types.size(); ++i)
         if (std::ranges::find(supported, filters.types[i]) == supported.end())
             return {"UnsupportedValue",
-                    fmt::format("{}.filters[{}].type {} is not supported here; supported: {}", field, i,
-                                filters.types[i],
+                    fmt::format("{}.type {} is not supported here; supported: {}",
+                                FieldPath(field, "filters", i).to_string(), filters.types[i],
                                 supported.size() == 0 ? "none" : fmt::to_string(fmt::join(supported, ", ")))};
-    if (Verdict verdict = check_modifier(filters.request_headers, field + ".filters"); !verdict.ok())
+    if (Verdict verdict = check_modifier(filters.request_headers, field); !verdict.ok())
         return verdict;
-    return check_modifier(filters.response_headers, field + ".filters");
+    return check_modifier(filters.response_headers, field);
 }
 
 // Of headers and query parameters with one name only the first counts, says the API.
@@ -92,16 +100,14 @@ void drop_repeated(std::vector<model::ValueMatch>& values, bool ignore_case)
 }
 
 // The filters of a rule and of its backends: HTTPRoutes and GRPCRoutes have the same.
-template <class Rule> Verdict check_rule_filters(const Rule& rule, const std::string& field)
+template <class Rule> Verdict check_rule_filters(const Rule& rule, const FieldPath& field)
 {
     if (Verdict verdict =
             check_filters(rule.filters, {"RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect"}, field);
         !verdict.ok())
         return verdict;
     for (std::size_t j = 0; j < rule.backend_refs.size(); ++j)
-        if (Verdict verdict =
-                check_filters(rule.backend_refs[j].filters, {}, fmt::format("{}.backendRefs[{}]", field, j));
-            !verdict.ok())
+        if (Verdict verdict = check_filters(rule.backend_refs[j].filters, {}, {field, "backendRefs", j}); !verdict.ok())
             return verdict;
     return {};
 }
@@ -123,27 +129,29 @@ model::PathMatch to_path(const model::GrpcMethodMatch& match)
     return {model::PathMatchType::Exact, fmt::format("/{}/{}", match.service, match.method)};
 }
 
-Verdict check_grpc_match(const model::GrpcMatch& match, const std::string& field, RegexErrors& errors)
+Verdict check_grpc_match(const model::GrpcMatch& match, const FieldPath& field, RegexErrors& errors)
 {
     if (match.method.type == model::ValueMatchType::RegularExpression) {
         // Each alone, before they are joined: a parenthesis of one must not end in the other.
-        if (Verdict verdict = check_regex(match.method.service, field + ".method.service", errors); !verdict.ok())
+        if (Verdict verdict = check_regex(match.method.service, {field, "method.service"}, errors); !verdict.ok())
             return verdict;
-        if (Verdict verdict = check_regex(match.method.method, field + ".method.method", errors); !verdict.ok())
+        if (Verdict verdict = check_regex(match.method.method, {field, "method.method"}, errors); !verdict.ok())
             return verdict;
     }
     if (const model::PathMatch path = to_path(match.method); path.type == model::PathMatchType::RegularExpression)
-        if (Verdict verdict = check_regex(path.value, field + ".method", errors); !verdict.ok())
+        if (Verdict verdict = check_regex(path.value, {field, "method"}, errors); !verdict.ok())
             return verdict;
-    return check_values(match.headers, field + ".headers", errors);
+    return check_values(match.headers, field, "headers", errors);
 }
 
 std::vector<Backend> resolve_backends(RouteState& route, const std::vector<model::BackendRef>& refs, std::size_t rule,
                                       References& references)
 {
     std::vector<Backend> backends;
+    backends.reserve(refs.size());
+    const FieldPath parent("spec.rules", rule);
     for (std::size_t j = 0; j < refs.size(); ++j) {
-        const std::string field = fmt::format("spec.rules[{}].backendRefs[{}]", rule, j);
+        const FieldPath field(parent, "backendRefs", j);
         Backend backend = references.with_policy(route, refs[j], references.resolve(route, refs[j], "TCP", field));
         if (backend.weight > 0)
             backends.push_back(std::move(backend));
@@ -157,12 +165,11 @@ Verdict check_http_route(const model::HttpRoute& route, RegexErrors& regex_error
 {
     for (std::size_t i = 0; i < route.rules.size(); ++i) {
         const model::HttpRouteRule& rule = route.rules[i];
-        const std::string field = fmt::format("spec.rules[{}]", i);
+        const FieldPath field("spec.rules", i);
         if (Verdict verdict = check_rule_filters(rule, field); !verdict.ok())
             return verdict;
         for (std::size_t j = 0; j < rule.matches.size(); ++j)
-            if (Verdict verdict = check_match(rule.matches[j], fmt::format("{}.matches[{}]", field, j), regex_errors);
-                !verdict.ok())
+            if (Verdict verdict = check_match(rule.matches[j], {field, "matches", j}, regex_errors); !verdict.ok())
                 return verdict;
     }
     return {};
@@ -172,13 +179,11 @@ Verdict check_grpc_route(const model::GrpcRoute& route, RegexErrors& regex_error
 {
     for (std::size_t i = 0; i < route.rules.size(); ++i) {
         const model::GrpcRouteRule& rule = route.rules[i];
-        const std::string field = fmt::format("spec.rules[{}]", i);
+        const FieldPath field("spec.rules", i);
         if (Verdict verdict = check_rule_filters(rule, field); !verdict.ok())
             return verdict;
         for (std::size_t j = 0; j < rule.matches.size(); ++j)
-            if (Verdict verdict =
-                    check_grpc_match(rule.matches[j], fmt::format("{}.matches[{}]", field, j), regex_errors);
-                !verdict.ok())
+            if (Verdict verdict = check_grpc_match(rule.matches[j], {field, "matches", j}, regex_errors); !verdict.ok())
                 return verdict;
     }
     return {};

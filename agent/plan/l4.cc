@@ -29,9 +29,9 @@ void build_l4_rule(RouteState& route, References& references)
 {
     RuleState& rule = route.rules.emplace_back();
     const char* protocol = route.kind == std::string_view(model::UdpRoute::kKind) ? "UDP" : "TCP";
+    const FieldPath rules("spec.rules", 0);
     for (std::size_t i = 0; i < route.l4->backend_refs.size(); ++i) {
-        const std::string field = fmt::format("spec.rules[0].backendRefs[{}]", i);
-        Backend backend = references.resolve(route, route.l4->backend_refs[i], protocol, field);
+        Backend backend = references.resolve(route, route.l4->backend_refs[i], protocol, {rules, "backendRefs", i});
         if (backend.weight > 0)
             rule.backends.push_back(std::move(backend));
     }

@@ -42,6 +42,8 @@ struct Routes {
 Routes find_routes(const model::Objects& objects, const Attacher& attacher)
 {
     Routes routes{.attacher = attacher, .ours = {}, .others = {}};
+    routes.ours.reserve(objects.http_routes.size() + objects.grpc_routes.size() + objects.tls_routes.size() +
+                        objects.tcp_routes.size() + objects.udp_routes.size());
     for (const model::HttpRoute& spec : objects.http_routes)
         if (RouteState* route = routes.add(model::HttpRoute::kKind, spec)) {
             route->http = &spec;
@@ -64,9 +66,8 @@ Routes find_routes(const model::Objects& objects, const Attacher& attacher)
         if (RouteState* route = routes.add(model::UdpRoute::kKind, spec))
             route->l4 = &spec;
     std::ranges::sort(routes.ours, [](const RouteState& a, const RouteState& b) {
-        if (is_older(a.spec->meta, b.spec->meta) || is_older(b.spec->meta, a.spec->meta))
-            return is_older(a.spec->meta, b.spec->meta);
-        return std::string_view(a.kind) < b.kind;
+        const auto order = order_of_age(a.spec->meta, b.spec->meta);
+        return order != 0 ? order < 0 : std::string_view(a.kind) < b.kind;
     });
     return routes;
 }

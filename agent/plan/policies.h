@@ -30,6 +30,7 @@ public:
 
     // The one for the port by its name, else the one for the whole Service; of several the oldest. Null without any.
     [[nodiscard]] const PolicyState* find(const model::Service& service, const model::ServicePort& port) const;
+    [[nodiscard]] bool empty() const { return targets_.empty(); }
     [[nodiscard]] bool has_target(const model::Service& service) const;
 
     // To be told of each Gateway that accepted a route to a targeted Service.

@@ -123,10 +123,11 @@ const References::Endpoints& References::endpoints(const model::Service& service
 }
 
 Backend References::resolve(RouteState& route, const model::BackendRef& ref, std::string_view protocol,
-                            std::string_view field)
+                            const FieldPath& field)
 {
     Backend backend;
-    backend.name = fmt::format("{}/{}:{}", ref.ns ? *ref.ns : route.spec->meta.ns, ref.name, ref.port.value_or(0));
+    backend.name = ref.ns ? *ref.ns : route.spec->meta.ns;
+    backend.name.append("/").append(ref.name).append(":").append(std::to_string(ref.port.value_or(0)));
     backend.weight = ref.weight;
     const ServicePort found = find(route, ref, protocol);
     Verdict verdict = check(route, ref, protocol, found);
@@ -146,12 +147,14 @@ Backend References::resolve(RouteState& route, const model::BackendRef& ref, std
     }
     backend.valid = false;
     backend.invalid_reason = verdict.reason;
-    add_fault(route.resolved, verdict.reason, field, verdict.message);
+    add_fault(route.resolved, verdict.reason, field.to_string(), verdict.message);
     return backend;
 }
 
 Backend References::with_policy(RouteState& route, const model::BackendRef& ref, Backend backend) const
 {
+    if (policies_.empty())
+        return backend;
     const ServicePort found = backend.valid ? find(route, ref, "TCP") : ServicePort{};
     if (found.service == nullptr || !policies_.has_target(*found.service))
         return backend;

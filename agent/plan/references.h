@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agent/plan/field_path.h"
 #include "agent/plan/grants.h"
 #include "agent/plan/policies.h"
 #include "agent/plan/state.h"
@@ -21,7 +22,7 @@ public:
     // `protocol` is that of the Service port: TCP or UDP. `field` is where the reference stands, for messages. An
     // invalid reference adds its message to the route's `resolved`; the first one gives the reason.
     [[nodiscard]] Backend resolve(RouteState& route, const model::BackendRef& ref, std::string_view protocol,
-                                  std::string_view field);
+                                  const FieldPath& field);
 
     // The same backend as the policy for it wants to be spoken to; not valid where that policy is not.
     [[nodiscard]] Backend with_policy(RouteState& route, const model::BackendRef& ref, Backend backend) const;

@@ -3,6 +3,7 @@
 // the object it came from. They live for one make_plan call, on the caller's thread.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -103,9 +104,14 @@ struct GatewayState {
 [[nodiscard]] inline std::string full_name(const model::ObjectMeta& meta) { return meta.ns + "/" + meta.name; }
 
 // The API's order of age: the older timestamp first, then by namespace and name.
+[[nodiscard]] inline std::strong_ordering order_of_age(const model::ObjectMeta& a, const model::ObjectMeta& b)
+{
+    return std::tie(a.creation_timestamp, a.ns, a.name) <=> std::tie(b.creation_timestamp, b.ns, b.name);
+}
+
 [[nodiscard]] inline bool is_older(const model::ObjectMeta& a, const model::ObjectMeta& b)
 {
-    return std::tie(a.creation_timestamp, a.ns, a.name) < std::tie(b.creation_timestamp, b.ns, b.name);
+    return order_of_age(a, b) < 0;
 }
 
 // An index key for a namespaced object, pointing into the model.

@@ -157,9 +157,10 @@ void resolve_certificates(GatewayState& gateway, const Certificates& certificate
 void build_tls_rule(RouteState& route, References& references)
 {
     RuleState& rule = route.rules.emplace_back();
+    const FieldPath rules("spec.rules", 0);
     for (std::size_t i = 0; i < route.l4->backend_refs.size(); ++i) {
         const model::BackendRef& ref = route.l4->backend_refs[i];
-        const Backend backend = references.resolve(route, ref, "TCP", fmt::format("spec.rules[0].backendRefs[{}]", i));
+        const Backend backend = references.resolve(route, ref, "TCP", {rules, "backendRefs", i});
         if (backend.weight == 0)
             continue;
         rule.backends.push_back(backend);

@@ -77,6 +77,35 @@ void make_in_cluster(benchmark::State& state)
 }
 BENCHMARK(make_in_cluster)->Name("plan_in_cluster")->ArgName("routes")->Arg(5000)->Unit(benchmark::kMicrosecond);
 
+// As in `./dev bench control`: a Service of ten endpoints for every four routes, and one more that all of them share.
+void make_shared(benchmark::State& state)
+{
+    World world;
+    world.add(gateway("gw", {listener("http", "HTTP", 80)}, {"203.0.113.1"}));
+    const std::int64_t services = state.range(0) / 4;
+    const auto name_of = [](std::int64_t number) { return fmt::format("web-{:06}", number); };
+    for (std::int64_t i = 0; i < state.range(0); ++i)
+        world.objects.http_routes.push_back(http_route(name_of(i), {parent("gw", "http")},
+                                                       {name_of(i) + ".example.com"},
+                                                       {rule({backend(name_of(i % services)), backend("web")},
+                                                             {match(model::PathMatchType::PathPrefix, "/first")})}));
+    for (std::int64_t i = 0; i < services; ++i) {
+        world.objects.services.push_back(service(name_of(i)));
+        model::EndpointSlice endpoints = slice(name_of(i), {});
+        for (int host = 0; host < 10; ++host)
+            endpoints.endpoints.push_back(endpoint(fmt::format("10.{}.{}.{}", i / 100, i % 100, host).c_str()));
+        world.objects.endpoint_slices.push_back(std::move(endpoints));
+    }
+    world.add(service("web")).add(slice("web", {endpoint("192.0.2.1"), endpoint("192.0.2.2")}));
+    plan::Plan plan;
+    for (auto _ : state) {
+        plan = world.plan();
+        benchmark::DoNotOptimize(plan);
+    }
+    require_complete(plan, state.range(0));
+}
+BENCHMARK(make_shared)->Name("plan_shared")->ArgName("routes")->Arg(2000)->Unit(benchmark::kMicrosecond);
+
 // What a delivery that changes nothing costs: the plan once more, and the comparison with the one that serves.
 void unchanged(benchmark::State& state)
 {
