@@ -122,12 +122,12 @@ struct Network::State {
     // Whether an address of lo has a lifetime. False also when it cannot be told.
     bool expires(const IpAddress& address)
     {
-        nl_cache* all = nullptr;
-        if (rtnl_addr_alloc_cache(request.get(), &all) != 0)
+        const auto all =
+            dump([this](nl_cache** out) { return rtnl_addr_alloc_cache(request.get(), out); }, "address dump");
+        if (!all)
             return false;
-        const std::unique_ptr<nl_cache, decltype(&nl_cache_free)> cache(all, &nl_cache_free);
         const Address local = to_nl(address);
-        const LocalAddress found(rtnl_addr_get(cache.get(), static_cast<int>(loopback), local.get()));
+        const LocalAddress found(rtnl_addr_get(all->get(), static_cast<int>(loopback), local.get()));
         return found && (rtnl_addr_get_flags(found.get()) & IFA_F_PERMANENT) == 0;
     }
 

@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include "agent/control/state.h"
 #include "base/log.h"
@@ -169,21 +171,36 @@ void Control::State::collect()
         spdlog::warn("{}", to_string(draining.error()));
 }
 
-// The addresses that move with their node do so now, while this one still serves: new connections find their next
-// owner, and those that are here keep the address until they have drained.
-void Control::State::let_go()
+// The addresses that another node takes over leave this one, which serves until that has announced them; the others
+// stay for the connections that drain.
+Result<void> Control::State::let_go()
 {
-    if (!cluster)
-        return;
-    constexpr unsigned kLeaveS = 5;  // an API server that does not answer
+    constexpr unsigned kLeaveS = 5;               // an API server that does not answer
+    constexpr std::chrono::seconds kTakeOver(2);  // the others look every second
+    const auto node = facts();
+    if (!node)
+        return std::unexpected(node.error());
+    plan::NodeFacts without_us = plan_facts(*node);
+    std::erase(without_us.members, options.node);
+    const plan::Plan after = plan::make_plan(snapshot.objects, without_us);
+    std::vector<IpAddress> given_away;
+    for (const plan::PoolAddress& one : after.pool_addresses)
+        if (!one.owner.empty())
+            given_away.push_back(one.address);
     addresses->extend_owned(options.drain_ms / 1'000 + kLeaveS + kOwnedLifetimeS);
     cluster->leave();
+    if (addresses->has_owned() && !given_away.empty())
+        std::this_thread::sleep_for(kTakeOver);
+    addresses->remove(given_away);
+    return {};
 }
 
 void Control::State::stop()
 {
-    if (handover->in_control())
-        let_go();
+    if (cluster && handover->in_control()) {
+        if (auto gone = let_go(); !gone)
+            spdlog::warn("{}", to_string(gone.error()));
+    }
     spdlog::info("stopping: open connections have {} ms to end", options.drain_ms);
     const auto arrivals = standing_by ? proxy::Arrivals::Served : proxy::Arrivals::Refused;
     if (const auto cut = proxy->drain(options.drain_ms, arrivals); cut != 0)
@@ -193,7 +210,6 @@ void Control::State::stop()
         return;  // tables and addresses are another agent's
     if (options.keep_pinned) {
         spdlog::info("the kernel goes on forwarding: programs, maps and addresses are kept (--keep-pinned)");
-        addresses->remove_owned();  // they are another node's by now
         return;
     }
     if (kernel) {

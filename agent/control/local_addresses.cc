@@ -32,9 +32,10 @@ std::map<IpAddress, std::string> LocalAddresses::add(const std::vector<IpAddress
         }
         // One with a lifetime is an agent's whatever it left behind, and gone soon unless it becomes ours.
         const bool inherits = !added->added && (inherit_ || added->expires);
-        if (added->added)
+        // Also an owned one that was there: another node may have announced it while nobody here extended it.
+        if (added->added || (inherits && is_owned))
             added_.push_back(address);
-        else if (inherits)
+        if (inherits)
             set_lifetime(address, lifetime_of(is_owned));
         if (added->added || inherits)
             ours_.emplace(address, is_owned);
@@ -73,11 +74,11 @@ void LocalAddresses::remove_unwanted(const std::vector<IpAddress>& wanted)
     }
 }
 
-void LocalAddresses::remove_owned()
+void LocalAddresses::remove(const std::vector<IpAddress>& given_away)
 {
     std::vector<IpAddress> kept;
     for (const auto& [address, owned] : ours_)
-        if (!owned)
+        if (!std::ranges::binary_search(given_away, address))
             kept.push_back(address);
     remove_unwanted(kept);
 }

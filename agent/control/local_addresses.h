@@ -36,8 +36,9 @@ public:
     // Removes our own that are no longer wanted. After the listeners on them are gone.
     void remove_unwanted(const std::vector<IpAddress>& wanted);
     void remove_all() { remove_unwanted({}); }
-    void remove_owned();
-    // Those that add() found missing, since the last call; to be announced when their listeners are in the tables.
+    void remove(const std::vector<IpAddress>& given_away);  // sorted
+    // Those that add() found missing, or owned and left by an earlier agent, since the last call; to be announced when
+    // their listeners are in the tables.
     [[nodiscard]] std::vector<IpAddress> take_added();
 
 private:

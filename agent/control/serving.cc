@@ -104,7 +104,13 @@ bool correct_by_nodes(model::ObjectStatus& status, const std::string& gateway, c
                 problems.addresses[*parsed] = fmt::format("on node {}: {}", node, why);
         }
     }
+    // The status is where a pool's addresses are on record: one that cannot be used is still the Gateway's.
+    std::vector<model::GatewayAddress> on_record;
+    if (std::ranges::any_of(owners, [](const auto& one) { return !one.second.empty(); }))
+        on_record = status.addresses;
     correct_gateway(status, problems);
+    if (!on_record.empty())
+        status.addresses = std::move(on_record);
     return true;
 }
 

@@ -115,7 +115,7 @@ struct Control::State {
     void publish(plan::PlanPtr wanted, const std::vector<apply::L4ListenerState>& states, ServingProblems& found);
     void log_changes(const std::vector<model::ObjectStatus>& after, const std::vector<source::Problem>& now) const;
     void collect();
-    void let_go();
+    Result<void> let_go();
     void stop();
     admin::Report report() const;
     admin::ListenerReport report_l4(const plan::L4Listener& listener) const;

@@ -66,7 +66,7 @@ void Exchange::reset()
     tried_.clear();
     body_.clear();
     trailers_.clear();
-    interims_ = 0;
+    interim_bytes_ = 0;
     has_body_ = request_ended_ = upstream_ready_ = upstream_busy_ = head_sent_ = body_sent_ = false;
     expects_continue_ = response_begun_ = response_ended_ = grpc_ = is_head_ = false;
 }
@@ -261,10 +261,14 @@ void Exchange::on_upstream_failed(UpstreamFailure failure)
 // A 100 is not for the client: it had one of our own if it waits for one. An Upgrade waits for its 101 alone.
 void Exchange::on_interim(const http1::ResponseHead& head)
 {
-    constexpr std::uint8_t kInterimsMax = 8;  // they pile up for a client that reads nothing
-    if (head.status == 100 || head_.upgrade || interims_ == kInterimsMax)
+    constexpr std::size_t kBytesMax = 8 * 1024;  // they pile up for a client that reads nothing
+    constexpr std::size_t kBytesOfLine = 64;     // a status line, and what holds it
+    std::size_t bytes = kBytesOfLine + head.reason.size();
+    for (const http1::Header& header : std::span(head.headers, head.header_count))
+        bytes += header.name.size() + header.value.size() + kBytesOfLine / 2;
+    if (head.status == 100 || head_.upgrade || interim_bytes_ + bytes > kBytesMax)
         return;
-    ++interims_;
+    interim_bytes_ += bytes;
     touch();
     client_->send_interim(head);
 }

@@ -97,9 +97,9 @@ private:
     std::vector<SocketAddress> tried_;  // endpoints that did not answer
     Bytes body_;                        // of the request, for the backend
     std::vector<std::pair<std::string, std::string>> trailers_;
-    std::uint8_t interims_ = 0;   // passed on
-    bool has_body_ = false;       // body_ waits, perhaps empty with the end
-    bool request_ended_ = false;  // the client has sent all
+    std::size_t interim_bytes_ = 0;  // passed on
+    bool has_body_ = false;          // body_ waits, perhaps empty with the end
+    bool request_ended_ = false;     // the client has sent all
     bool upstream_ready_ = false;
     bool upstream_busy_ = false;  // it has not taken the last piece yet
     bool head_sent_ = false;

@@ -91,13 +91,13 @@ TEST_F(LocalAddressesOnRealLinks, AnAddressThatTheOperatorPutThereIsLeftAlone)
     EXPECT_EQ(lifetime_s("10.0.0.5"), -1);
 }
 
-TEST_F(LocalAddressesOnRealLinks, OneOfAnEarlierAgentIsTakenOverAndNotAnnounced)
+TEST_F(LocalAddressesOnRealLinks, OneOfAnEarlierAgentIsTakenOverAndAnnouncedAgain)
 {
     ASSERT_TRUE(run("ip addr add 10.0.0.5/32 dev lo valid_lft 100 preferred_lft 100"));
     LocalAddresses addresses(*network_, true);
     EXPECT_TRUE(addresses.add({ip("10.0.0.5")}, {ip("10.0.0.5")}).empty());
     EXPECT_LE(lifetime_s("10.0.0.5"), static_cast<int>(kOwnedLifetimeS));
-    EXPECT_TRUE(addresses.take_added().empty());
+    EXPECT_EQ(addresses.take_added(), std::vector<IpAddress>{ip("10.0.0.5")});
     addresses.remove_all();
     EXPECT_EQ(lifetime_s("10.0.0.5"), 0);
 }
@@ -116,7 +116,8 @@ TEST_F(LocalAddressesOnRealLinks, OneWithALifetimeIsTakenOverWithoutPins)
     addresses.extend_owned(50);
     EXPECT_GT(lifetime_s("10.0.0.5"), static_cast<int>(kOwnedLifetimeS));
     EXPECT_EQ(lifetime_s("10.0.0.6"), -1);
-    addresses.remove_owned();
+    EXPECT_EQ(addresses.take_added(), (std::vector<IpAddress>{ip("10.0.0.5"), ip("2001:db8::5")})) << "to be announced";
+    addresses.remove({ip("10.0.0.5"), ip("2001:db8::5")});
     EXPECT_EQ(lifetime_s("10.0.0.5"), 0);
     EXPECT_EQ(lifetime_s("2001:db8::5"), 0);
     addresses.remove_all();

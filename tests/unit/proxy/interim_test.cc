@@ -69,13 +69,13 @@ TEST_P(Interim, OnlySoManyPileUpForAClientThatReadsNothing)
     (void)backend.read_until(kEndOfHead);
     std::string many;
     for (int i = 0; i < 20; ++i)
-        many += kHints;
+        many += "HTTP/1.1 103 Early Hints\r\nLink: <" + std::string(1'800, 'a') + ">\r\n\r\n";
     backend.send(many + kOk);
     const std::string all = client.read_until("ok");
     int count = 0;
     for (std::size_t at = all.find(" 103 "); at != all.npos; at = all.find(" 103 ", at + 1))
         ++count;
-    EXPECT_EQ(count, 8);
+    EXPECT_EQ(count, 4) << "8 KiB";
 }
 
 TEST_P(Interim, AnHttp2ClientHasThemFromAnHttp2Backend)
