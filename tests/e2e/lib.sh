@@ -46,6 +46,10 @@ is_programmed() {
         .type == "Programmed" and .status == "True" and .observedGeneration == $now)'
 }
 wait_programmed() { wait_until 30 "Gateway $1/$2 is programmed" is_programmed "$1" "$2"; }
+# answers ADDRESS: a request; serves ADDRESS: by HTTP and TCP, of whose routes and endpoints Programmed says nothing.
+answers() { [ "$(client http --to "$1:80" -n 1 -c 1 --timeout-ms 200 | jq .failed)" = 0 ]; }
+serves() { answers "$1" && [ "$(client connections --to "$1:9000" -n 1 -c 1 | jq .failed)" = 0 ]; }
+wait_serves() { wait_until 10 "$1 serves" serves "$1"; }
 has_address() { [[ " $(lab on "$1" ip -br addr show dev lo) " = *" $2/"* ]]; }
 # owner_of ADDRESS: the node that has it.
 owner_of() { local node; for node in "${nodes[@]}"; do ! has_address "$node" "$1" || echo "$node"; done; }

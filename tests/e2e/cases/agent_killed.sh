@@ -7,6 +7,7 @@ begin_case
 gateway killed | apply
 wait_programmed default killed
 vip=$(gateway_address default killed)
+wait_serves "$vip"
 owner=$(owner_of "$vip")
 background hold hold --to "$vip:9000" -n 100 --interval-ms 20
 hold=$background_pid
@@ -16,8 +17,7 @@ for node in "${nodes[@]}"; do
     [ -n "$pid" ] || fail "no agent runs on $node"
     kill -KILL "$pid"
 done
-answers() { [ "$(client http --to "$vip:80" -n 1 -c 1 --timeout-ms 300 | jq .failed)" = 0 ]; }
-wait_until 10 "HTTP is back" answers
+wait_until 10 "HTTP is back" answers "$vip"
 wait_until 10 "connections go on" lines_above hold $(($(jq .lines "$tmp/hold.json") + 1000))
 [ "$(owner_of "$vip")" = "$owner" ] || fail "the address went from $owner to $(owner_of "$vip")"
 expect "$(finish "$hold" hold)" '.total == 100 and .failed == 0 and (.names | length) == 2' "kept connections"

@@ -8,6 +8,7 @@ begin_case
 gateway outage | apply
 wait_programmed default outage
 vip=$(gateway_address default outage)
+wait_serves "$vip"
 background kept http --to "$vip:80" -n 0 -c 5 --interval-ms 100
 kept=$background_pid
 background hold hold --to "$vip:9000" -n 50

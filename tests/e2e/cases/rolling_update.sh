@@ -7,6 +7,7 @@ begin_case
 gateway rolled | apply
 wait_programmed default rolled
 vip=$(gateway_address default rolled)
+wait_serves "$vip"
 background hold hold --to "$vip:9000" -n 100 --interval-ms 50
 hold=$background_pid
 background kept http --to "$vip:80" -n 0 -c 5 --interval-ms 100
