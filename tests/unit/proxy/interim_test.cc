@@ -6,6 +6,7 @@ namespace sluice::test {
 namespace {
 
 const std::string kEndOfHead = "\r\n\r\n";
+const std::string kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const std::string kHints =
     "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: x-own\r\nX-Own: 1\r\nContent-Length: 0\r\n\r\n";
@@ -18,21 +19,31 @@ protected:
         rule.backends.front().app_protocol = plan::AppProtocol::Http2;
         return rule;
     }
+    // The two ends of a request that the backend has read and is to answer.
+    struct Asked {
+        Peer client;
+        Peer backend;
+    };
+    Asked ask(const std::string& request = kGet)
+    {
+        Acceptor acceptor;
+        Peer client = Peer::connect(serve(to(acceptor)));
+        client.send(request);
+        Peer backend = acceptor.accept();
+        (void)backend.read_until(kEndOfHead);
+        return {std::move(client), std::move(backend)};
+    }
 };
 
 TEST_P(Interim, TheyComeBeforeTheAnswerAndWithoutTheFieldsOfTheirConnection)
 {
-    Acceptor acceptor;
-    Peer client = Peer::connect(serve(to(acceptor)));
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    Peer backend = acceptor.accept();
-    (void)backend.read_until(kEndOfHead);
+    auto [client, backend] = ask();
     backend.send(kHints);
     EXPECT_EQ(client.read_until(kEndOfHead), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
     backend.send("HTTP/1.1 102 Processing\r\n\r\n" + kOk);
     EXPECT_EQ(client.read_until(kEndOfHead), "HTTP/1.1 102 Processing\r\n\r\n");
     EXPECT_TRUE(client.read_until("ok").starts_with("HTTP/1.1 200 OK\r\n"));
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send(kGet);
     (void)backend.read_until(kEndOfHead);
     backend.send(kOk);
     EXPECT_TRUE(client.read_until("ok").starts_with("HTTP/1.1 200 OK\r\n"));
@@ -46,15 +57,10 @@ TEST_P(Interim, SomeAreNotForTheClient)
         std::string interim;
     } rows[] = {
         {"HTTP/1.0 knows none", "GET / HTTP/1.0\r\nHost: h\r\n\r\n", kHints},
-        {"a 100 is for who asked, and that was us", "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-         "HTTP/1.1 100 Continue\r\n\r\n"},
+        {"a 100 is for who asked, and that was us", kGet, "HTTP/1.1 100 Continue\r\n\r\n"},
     };
     for (const auto& row : rows) {
-        Acceptor acceptor;
-        Peer client = Peer::connect(serve(to(acceptor)));
-        client.send(row.request);
-        Peer backend = acceptor.accept();
-        (void)backend.read_until(kEndOfHead);
+        auto [client, backend] = ask(row.request);
         backend.send(row.interim + kOk);
         EXPECT_TRUE(client.read_until("ok").starts_with("HTTP/1.1 200 OK\r\n")) << row.claim;
     }
@@ -62,11 +68,7 @@ TEST_P(Interim, SomeAreNotForTheClient)
 
 TEST_P(Interim, OnlySoManyPileUpForAClientThatReadsNothing)
 {
-    Acceptor acceptor;
-    Peer client = Peer::connect(serve(to(acceptor)));
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    Peer backend = acceptor.accept();
-    (void)backend.read_until(kEndOfHead);
+    auto [client, backend] = ask();
     std::string many;
     for (int i = 0; i < 20; ++i)
         many += "HTTP/1.1 103 Early Hints\r\nLink: <" + std::string(1'800, 'a') + ">\r\n\r\n";
@@ -111,7 +113,7 @@ TEST_P(Interim, AnHttp1ClientHasThemFromAnHttp2Backend)
 {
     Acceptor acceptor;
     Peer client = Peer::connect(serve(to_http2(acceptor)));
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send(kGet);
     Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
     const auto at = backend.next_request();
     backend.inform(at, {{":status", "103"}, {"link", "</a.css>"}});
