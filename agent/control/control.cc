@@ -209,7 +209,8 @@ void Control::State::stop()
     if (!handover->in_control())
         return;  // tables and addresses are another agent's
     if (options.keep_pinned) {
-        spdlog::info("the kernel goes on forwarding: programs, maps and addresses are kept (--keep-pinned)");
+        spdlog::info("the kernel goes on forwarding: programs, maps and the addresses that are still ours are kept "
+                     "(--keep-pinned)");
         return;
     }
     if (kernel) {
