@@ -154,6 +154,13 @@ protected:
     {
         return {.name = "r", .backends = {backend({at(acceptor.port())})}, .request_timeout_ms = timeout_ms};
     }
+    // The same by HTTP/2 with prior knowledge.
+    static plan::HttpRule to_http2(const Acceptor& acceptor, std::uint32_t timeout_ms = 0)
+    {
+        plan::HttpRule rule = to(acceptor, timeout_ms);
+        rule.backends.front().app_protocol = plan::AppProtocol::Http2;
+        return rule;
+    }
     std::unique_ptr<proxy::Proxy> proxy_;
 };
 

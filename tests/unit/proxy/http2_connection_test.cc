@@ -9,12 +9,6 @@ const std::string kEndOfHead = "\r\n\r\n";
 
 class Http2Connection : public ProxyTest {
 protected:
-    static plan::HttpRule to_http2(const Acceptor& acceptor, std::uint32_t timeout_ms = 0)
-    {
-        plan::HttpRule rule = to(acceptor, timeout_ms);
-        rule.backends.front().app_protocol = plan::AppProtocol::Http2;
-        return rule;
-    }
     void serve_client(plan::HttpRule rule, std::uint32_t window = 65'535)
     {
         client_.emplace(Peer::connect(serve(std::move(rule))), Http2Peer::Side::Client, window);

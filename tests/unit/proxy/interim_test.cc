@@ -13,12 +13,6 @@ const std::string kHints =
 
 class Interim : public ProxyTest {
 protected:
-    static plan::HttpRule to_http2(const Acceptor& acceptor)
-    {
-        plan::HttpRule rule = to(acceptor);
-        rule.backends.front().app_protocol = plan::AppProtocol::Http2;
-        return rule;
-    }
     // The two ends of a request that the backend has read and is to answer.
     struct Asked {
         Peer client;
