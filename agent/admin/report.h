@@ -43,7 +43,7 @@ struct Report {
     std::uint64_t open_connections = 0;
     std::map<std::string, std::uint64_t> limit_hits;  // how often a peer was stopped at each limit
     std::vector<ListenerReport> listeners;
-    std::vector<model::ObjectStatus> objects;
+    model::Statuses objects;
     std::vector<source::Problem> problems;
     std::vector<Attachment> attachments;
 };

@@ -14,7 +14,7 @@ json to_value(const model::Condition& value);
 json to_value(const model::ListenerStatus& value);
 json to_value(const model::RouteParentStatus& value);
 json to_value(const model::PolicyAncestorStatus& value);
-json to_value(const model::ObjectStatus& value);
+json to_value(const Shared<model::ObjectStatus>& value);
 json to_value(const plan::Backend& value);
 json to_value(const ListenerReport& value);
 json to_value(const source::Problem& value);
@@ -71,8 +71,9 @@ json to_value(const model::PolicyAncestorStatus& ancestor)
     return {{"ancestorRef", to_value(ancestor.ancestor)}, {"conditions", to_list(ancestor.conditions)}};
 }
 
-json to_value(const model::ObjectStatus& object)
+json to_value(const Shared<model::ObjectStatus>& shared)
 {
+    const model::ObjectStatus& object = *shared;
     json value{{"kind", object.key.kind}, {"namespace", object.key.ns}, {"name", object.key.name}};
     if (!object.conditions.empty())
         value["conditions"] = to_list(object.conditions);

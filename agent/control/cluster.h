@@ -36,8 +36,8 @@ public:
     void stand_by();
     // This node serves no more: the others take over at once what is its own. Waits at most four seconds.
     void leave();
-    // Has these statuses written, soon, if we lead. The newest call counts.
-    void publish(std::vector<model::ObjectStatus> statuses) { writer_->want(std::move(statuses)); }
+    // Has these statuses, sorted by key, written, soon, if we lead. The newest call counts.
+    void publish(model::Statuses statuses) { writer_->want(std::move(statuses)); }
     // Has these Services written, soon, if we lead.
     void publish(const std::vector<model::InfrastructureService>& services)
     {

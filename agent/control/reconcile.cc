@@ -75,8 +75,7 @@ void Control::State::publish(plan::PlanPtr wanted, const std::vector<apply::L4Li
     }
 }
 
-void Control::State::log_changes(const std::vector<model::ObjectStatus>& after,
-                                 const std::vector<source::Problem>& now) const
+void Control::State::log_changes(const model::Statuses& after, const std::vector<source::Problem>& now) const
 {
     for (const std::string& change : condition_changes(statuses, after))
         spdlog::info("{}", change);
@@ -98,7 +97,7 @@ Result<void> Control::State::reconcile()
     const auto node = facts();
     if (!node)
         return std::unexpected(node.error());
-    auto wanted = std::make_shared<const plan::Plan>(plan::make_plan(snapshot.objects, plan_facts(*node)));
+    auto wanted = std::make_shared<const plan::Plan>(planner.plan(snapshot.objects, plan_facts(*node)));
 
     const std::uint64_t planned = monotonic_ns();
 
@@ -157,10 +156,11 @@ void Control::State::publish_statuses()
     cluster->set_hurry(cluster->is_leading() && !wanted.pending.empty());
     const std::uint64_t now = monotonic_ms();
     std::erase_if(pending_since, [&](const auto& entry) { return !wanted.pending.contains(entry.first); });
-    std::erase_if(wanted.statuses, [&](const model::ObjectStatus& status) {
-        const std::string name = status.key.ns + "/" + status.key.name;
-        if (status.key.kind != model::Gateway::kKind || !wanted.pending.contains(name) ||
-            has_unwritten_address(*plan, snapshot.objects, status.key))
+    std::erase_if(wanted.statuses, [&](const Shared<model::ObjectStatus>& status) {
+        if (status->key.kind != model::Gateway::kKind)
+            return false;
+        const std::string name = status->key.ns + "/" + status->key.name;
+        if (!wanted.pending.contains(name) || has_unwritten_address(*plan, snapshot.objects, status->key))
             return false;
         const std::uint64_t since = pending_since.emplace(name, now).first->second;
         if (now - since >= kPendingMs)

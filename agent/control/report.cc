@@ -60,8 +60,8 @@ void Control::State::add_http_reports(const plan::HttpPort& port, std::vector<ad
 {
     for (const plan::HttpListener& listener : port.listeners) {
         auto report = report_proxied(listener.name, listener.tls ? "HTTPS" : "HTTP", port.addresses, port.port);
-        for (const plan::HttpRule& rule : listener.rules)
-            add_backends(report, rule.backends);
+        for (const Shared<plan::HttpRule>& rule : listener.rules)
+            add_backends(report, rule->backends);
         out.push_back(std::move(report));
     }
 }

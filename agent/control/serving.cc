@@ -147,18 +147,22 @@ void add_kernel_problems(const std::vector<apply::L4ListenerState>& states, Serv
     }
 }
 
-void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingProblems& problems)
+void correct_statuses(model::Statuses& statuses, const ServingProblems& problems)
 {
-    for (model::ObjectStatus& status : statuses) {
-        if (status.key.kind == model::Gateway::kKind)
-            correct_gateway(status, problems);
+    for (Shared<model::ObjectStatus>& status : statuses) {
+        if (status->key.kind != model::Gateway::kKind)
+            continue;
+        model::ObjectStatus corrected = *status;
+        correct_gateway(corrected, problems);
+        status = std::move(corrected);
     }
 }
 
 model::ServedGateways served_gateways(const plan::Plan& plan, const ServingProblems& problems)
 {
     model::ServedGateways served;
-    for (const model::ObjectStatus& status : plan.statuses) {
+    for (const Shared<model::ObjectStatus>& shared : plan.statuses) {
+        const model::ObjectStatus& status = *shared;
         if (status.key.kind != model::Gateway::kKind || !is_programmed(status))
             continue;
         model::ServedGateway one{.gateway = status.key.ns + "/" + status.key.name,
@@ -198,35 +202,33 @@ ClusterStatuses cluster_statuses(const plan::Plan& plan, const std::vector<std::
     Owners all;
     for (const std::string& node : members)
         all[node];
-    for (model::ObjectStatus& status : result.statuses) {
-        if (status.key.kind != model::Gateway::kKind || !is_programmed(status))
+    for (Shared<model::ObjectStatus>& status : result.statuses) {
+        if (status->key.kind != model::Gateway::kKind || !is_programmed(*status))
             continue;
-        const std::string gateway = status.key.ns + "/" + status.key.name;
+        const std::string gateway = status->key.ns + "/" + status->key.name;
         const auto own = owners.find(gateway);
-        if (!correct_by_nodes(status, gateway, own == owners.end() ? all : own->second, served))
+        model::ObjectStatus corrected = *status;
+        if (!correct_by_nodes(corrected, gateway, own == owners.end() ? all : own->second, served))
             result.pending.insert(gateway);
+        status = std::move(corrected);
     }
     for (const model::ObjectKey& key : plan.others)
-        result.statuses.emplace_back().key = key;
-    std::ranges::sort(result.statuses, {}, &model::ObjectStatus::key);
+        result.statuses.push_back(model::ObjectStatus{.key = key});
+    if (!plan.others.empty())
+        std::ranges::sort(result.statuses, {}, model::key_of);
     return result;
 }
 
-std::vector<std::string> condition_changes(const std::vector<model::ObjectStatus>& before,
-                                           const std::vector<model::ObjectStatus>& after)
+std::vector<std::string> condition_changes(const model::Statuses& before, const model::Statuses& after)
 {
     const auto text = [](bool status) { return status ? "True" : "False"; };
     Flat old;
     Flat now;
-    for (const model::ObjectStatus& status : after) {
-        const auto was = std::ranges::lower_bound(before, status.key, {}, &model::ObjectStatus::key);
-        const bool is_known = was != before.end() && was->key == status.key;
-        if (is_known && *was == status)
-            continue;
-        flatten(status, now);
-        if (is_known)
+    model::for_each_change(before, after, [&](const model::ObjectStatus* was, const model::ObjectStatus& is) {
+        flatten(is, now);
+        if (was != nullptr)
             flatten(*was, old);
-    }
+    });
     std::vector<std::string> changes;
     for (const auto& [subject, condition] : now) {
         const auto was = old.find(subject);

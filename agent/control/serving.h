@@ -25,7 +25,7 @@ void add_kernel_problems(const std::vector<apply::L4ListenerState>& states, Serv
 
 // Sets Programmed=False where there is a problem: reason Pending on a listener, AddressNotUsable or ListenersNotValid
 // on its Gateway.
-void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingProblems& problems);
+void correct_statuses(model::Statuses& statuses, const ServingProblems& problems);
 
 // What this node says of the Gateways of a plan that it serves.
 [[nodiscard]] model::ServedGateways served_gateways(const plan::Plan& plan, const ServingProblems& problems);
@@ -34,7 +34,7 @@ void correct_statuses(std::vector<model::ObjectStatus>& statuses, const ServingP
 // addresses, and Programmed=False (Pending) where such a node does not serve this generation yet. With an empty one of
 // each object of others: what we said before is to go.
 struct ClusterStatuses {
-    std::vector<model::ObjectStatus> statuses;
+    model::Statuses statuses;       // by key
     std::set<std::string> pending;  // Gateways, "namespace/name", that wait for a node
 };
 [[nodiscard]] ClusterStatuses cluster_statuses(const plan::Plan& plan, const std::vector<std::string>& members,
@@ -42,7 +42,6 @@ struct ClusterStatuses {
 
 // One line for every condition that differs between the two, which are sorted by key: "Gateway default/web listener
 // http: Programmed True -> False (Pending): …".
-[[nodiscard]] std::vector<std::string> condition_changes(const std::vector<model::ObjectStatus>& before,
-                                                         const std::vector<model::ObjectStatus>& after);
+[[nodiscard]] std::vector<std::string> condition_changes(const model::Statuses& before, const model::Statuses& after);
 
 }  // namespace sluice::control

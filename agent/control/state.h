@@ -65,6 +65,7 @@ struct Control::State {
     std::unique_ptr<Cluster> cluster;
     source::Snapshot snapshot;         // of the source
     source::Source* source = nullptr;  // of the one that is there
+    plan::Planner planner;
     std::optional<Handover> handover;
     std::unique_ptr<loader::Network> network;
     std::unique_ptr<proxy::Proxy> proxy;
@@ -83,7 +84,7 @@ struct Control::State {
     // Guards what follows and the kernel path's attachments: reports are made by the admin threads.
     mutable std::mutex mutex;
     plan::PlanPtr plan = std::make_shared<plan::Plan>();
-    std::vector<model::ObjectStatus> statuses;
+    model::Statuses statuses;
     std::vector<source::Problem> problems;
     std::vector<apply::L4ListenerState> l4;
     ServingProblems serving;
@@ -113,7 +114,7 @@ struct Control::State {
     Result<bool> apply_kernel(const plan::Plan& wanted, const apply::Facts& facts,
                               std::vector<apply::L4ListenerState>& states);
     void publish(plan::PlanPtr wanted, const std::vector<apply::L4ListenerState>& states, ServingProblems& found);
-    void log_changes(const std::vector<model::ObjectStatus>& after, const std::vector<source::Problem>& now) const;
+    void log_changes(const model::Statuses& after, const std::vector<source::Problem>& now) const;
     void collect();
     Result<void> let_go();
     void stop();

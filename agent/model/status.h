@@ -8,6 +8,7 @@
 
 #include "agent/model/gateway.h"
 #include "agent/model/meta.h"
+#include "base/shared.h"
 
 namespace sluice::model {
 
@@ -51,5 +52,27 @@ struct ObjectStatus {
     std::vector<PolicyAncestorStatus> ancestors;  // policies
     bool operator==(const ObjectStatus&) const = default;
 };
+
+// Of many objects: most are the same from one time to the next.
+using Statuses = std::vector<Shared<ObjectStatus>>;
+
+// A projection for what is sorted by key.
+[[nodiscard]] inline const ObjectKey& key_of(const Shared<ObjectStatus>& status) { return status->key; }
+
+// Calls `use(was, is)` for each of `after` that is not in `before` as it is; `was` is null where nothing has its key.
+// Both are sorted by key.
+template <class Use> void for_each_change(const Statuses& before, const Statuses& after, const Use& use)
+{
+    auto was = before.begin();
+    for (const Shared<ObjectStatus>& is : after) {
+        while (was != before.end() && was->get() != is.get() && (*was)->key < is->key)
+            ++was;
+        const bool is_known = was != before.end() && (*was)->key == is->key;
+        if (!is_known || *was != is)
+            use(is_known ? was->get() : nullptr, *is);
+        if (is_known)
+            ++was;
+    }
+}
 
 }  // namespace sluice::model

@@ -101,7 +101,7 @@ Verdict verdict_of(const Progress& progress, const GatewayState& gateway, const 
 }  // namespace
 
 Attacher::Attacher(std::vector<GatewayState>& gateways, const model::Objects& objects)
-    : has_both_kinds_(!objects.http_routes.empty() && !objects.grpc_routes.empty())
+    : all_(gateways), has_both_kinds_(!objects.http_routes.empty() && !objects.grpc_routes.empty())
 {
     for (GatewayState& gateway : gateways)
         gateways_.emplace(NameView{gateway.spec->meta.ns, gateway.spec->meta.name}, &gateway);
@@ -165,10 +165,12 @@ bool Attacher::claim_hosts(const ListenerState& listener, const RouteState& rout
     return true;
 }
 
-void Attacher::attach_to(GatewayState& gateway, const RouteState& route, ParentState& parent)
+void Attacher::attach_to(GatewayState& gateway, RouteState& route, ParentState& parent)
 {
     Progress progress;
-    for (ListenerState& listener : gateway.listeners) {
+    parent.accepted_note.clear();
+    for (std::size_t i = 0; i < gateway.listeners.size(); ++i) {
+        const ListenerState& listener = gateway.listeners[i];
         if (!selects(parent.ref, *listener.spec))
             continue;
         progress.selected = true;
@@ -187,22 +189,44 @@ void Attacher::attach_to(GatewayState& gateway, const RouteState& route, ParentS
         progress.hostname = true;
         const bool claimed = claim_hosts(listener, route, hosts);
         progress.unclaimed = progress.unclaimed || claimed;
-        if (!route.supported.ok())
-            continue;
-        if (!listener.served || !claimed)
+        if (route.supported.ok() && (!listener.served || !claimed))
             parent.accepted_note +=
                 fmt::format("{}{}", parent.accepted_note.empty() ? "not served by " : ", ", listener.spec->name);
+        Reach reach{.gateway = static_cast<std::size_t>(&gateway - all_.data()),
+                    .listener = i,
+                    .hosts = std::move(hosts),
+                    .claimed = claimed};
         // Another parentRef of the route may have led here before.
-        if (claimed && (listener.attachments.empty() || listener.attachments.back().route != &route))
-            listener.attachments.push_back({&route, std::move(hosts)});
+        reach.attached = claimed && route.supported.ok() && std::ranges::none_of(route.reached, [&](const Reach& one) {
+                             return one.attached && &listener_of(one) == &listener;
+                         });
+        route.reached.push_back(std::move(reach));
     }
     parent.accepted = verdict_of(progress, gateway, route, parent.ref);
 }
 
+void Attacher::add_attachments(const RouteState& route)
+{
+    for (const Reach& reach : route.reached)
+        if (reach.attached)
+            listener_of(reach).attachments.push_back({&route, &reach.hosts});
+}
+
 void Attacher::attach(RouteState& route)
 {
+    route.reached.clear();
     for (ParentState& parent : route.parents)
         attach_to(*find(parent.ref), route, parent);
+    add_attachments(route);
+}
+
+bool Attacher::attach_again(const RouteState& route)
+{
+    for (const Reach& reach : route.reached)
+        if (claim_hosts(listener_of(reach), route, reach.hosts) != reach.claimed)
+            return false;
+    add_attachments(route);
+    return true;
 }
 
 }  // namespace sluice::plan

@@ -21,6 +21,9 @@ public:
     // Attaches to every listener that a parent selects and that lets the route in, and sets each parent's verdict.
     // Routes must come from old to young, and stay where they are. A route that is not `supported` attaches nowhere.
     void attach(RouteState& route);
+    // The same for a route that was attached before to the same Gateways, without looking for its listeners again.
+    // False: routes of the other kind have changed what it may have; it is to be attached anew.
+    [[nodiscard]] bool attach_again(const RouteState& route);
 
 private:
     [[nodiscard]] GatewayState* find(const model::ParentReference& ref) const;
@@ -28,8 +31,14 @@ private:
                                         const std::string& ns);
     [[nodiscard]] bool claim_hosts(const ListenerState& listener, const RouteState& route,
                                    const std::vector<ServedHost>& hosts);
-    void attach_to(GatewayState& gateway, const RouteState& route, ParentState& parent);
+    void attach_to(GatewayState& gateway, RouteState& route, ParentState& parent);
+    void add_attachments(const RouteState& route);
+    [[nodiscard]] ListenerState& listener_of(const Reach& reach) const
+    {
+        return all_[reach.gateway].listeners[reach.listener];
+    }
 
+    std::vector<GatewayState>& all_;
     std::unordered_map<NameView, GatewayState*, NameViewHash> gateways_;
     std::unordered_map<std::string_view, const model::Labels*> namespaces_;
     // Answers of label selectors: the same few pairs come up for thousands of routes.

@@ -75,7 +75,7 @@ void choose_parameters(GatewayState& gateway, const ClassState& of_class)
 }  // namespace
 
 std::vector<GatewayState> find_gateways(const model::Objects& objects, const NodeFacts& facts,
-                                        std::vector<model::ObjectStatus>& statuses)
+                                        model::Statuses& statuses)
 {
     std::unordered_map<std::string_view, ClassState> ours;
     for (const model::GatewayClass& gateway_class : objects.gateway_classes) {

@@ -11,6 +11,6 @@ namespace sluice::plan {
 // The Gateways whose class names our controller, with parameters, addresses and (unchecked) listeners filled in.
 // Appends the status of our classes; classes of other controllers get none.
 [[nodiscard]] std::vector<GatewayState> find_gateways(const model::Objects& objects, const NodeFacts& facts,
-                                                      std::vector<model::ObjectStatus>& statuses);
+                                                      model::Statuses& statuses);
 
 }  // namespace sluice::plan

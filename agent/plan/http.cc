@@ -10,26 +10,14 @@
 namespace sluice::plan {
 namespace {
 
-HttpRule to_rule(const RouteState& route, std::size_t index, BackendIdentity& identity)
-{
-    const RuleState& state = route.rules[index];
-    HttpRule rule;
-    rule.name = full_name(route.spec->meta);
-    rule.name.append("/").append(std::to_string(index));
-    rule.backends = identity.apply(state.backends);
-    rule.filters = state.filters;
-    rule.request_timeout_ms = state.request_timeout_ms;
-    rule.backend_request_timeout_ms = state.backend_request_timeout_ms;
-    rule.grpc = route.grpc != nullptr;
-    return rule;
-}
+using Candidates = std::vector<Candidate>;
+using CandidatesByHost = std::unordered_map<std::string_view, Candidates>;
 
 // Adds every match of an attached route under each of its hosts.
-void add_candidates(const Attachment& attachment, std::uint32_t first_rule,
-                    std::unordered_map<std::string_view, std::vector<Candidate>>& hosts)
+void add_candidates(const Attachment& attachment, std::uint32_t first_rule, CandidatesByHost& hosts)
 {
-    for (const ServedHost& host : attachment.hosts) {
-        std::vector<Candidate>& candidates = hosts[host.hostname];
+    for (const ServedHost& host : *attachment.hosts) {
+        Candidates& candidates = hosts[host.hostname];
         for (std::uint32_t rule = 0; rule < attachment.route->rules.size(); ++rule) {
             const RuleState& state = attachment.route->rules[rule];
             for (std::uint32_t i = 0; i < state.matches.size(); ++i)
@@ -39,28 +27,43 @@ void add_candidates(const Attachment& attachment, std::uint32_t first_rule,
     }
 }
 
+// The most specific first.
+std::vector<HttpHost> to_hosts(CandidatesByHost& hosts, const std::vector<Shared<HttpRule>>& rules)
+{
+    // Small things are sorted, and then made large.
+    std::vector<std::pair<std::string_view, Candidates*>> in_order;
+    in_order.reserve(hosts.size());
+    for (auto& [hostname, candidates] : hosts)
+        in_order.emplace_back(hostname, &candidates);
+    std::ranges::sort(in_order, is_more_specific, &std::pair<std::string_view, Candidates*>::first);
+    std::vector<HttpHost> result;
+    result.reserve(hosts.size());
+    for (const auto& [hostname, candidates] : in_order) {
+        std::ranges::sort(*candidates, has_precedence);
+        HttpHost& host = result.emplace_back();
+        host.hostname = hostname;
+        host.entries.reserve(candidates->size());
+        for (const Candidate& candidate : *candidates)
+            host.entries.push_back({*candidate.match, rules[candidate.rule]});
+    }
+    return result;
+}
+
 HttpListener to_listener(const ListenerState& state, BackendIdentity& identity)
 {
     HttpListener listener;
     listener.name = state.name;
     listener.hostname = state.hostname;
     listener.tls = state.termination;
-    std::unordered_map<std::string_view, std::vector<Candidate>> hosts;
+    CandidatesByHost hosts;
+    hosts.reserve(state.attachments.size());
+    listener.rules.reserve(state.attachments.size());
     for (const Attachment& attachment : state.attachments) {
         add_candidates(attachment, static_cast<std::uint32_t>(listener.rules.size()), hosts);
-        for (std::size_t i = 0; i < attachment.route->rules.size(); ++i)
-            listener.rules.push_back(to_rule(*attachment.route, i, identity));
+        for (const RuleState& rule : attachment.route->rules)
+            listener.rules.push_back(identity.apply(rule.http));
     }
-    listener.hosts.reserve(hosts.size());
-    for (auto& [hostname, candidates] : hosts) {
-        std::ranges::sort(candidates, has_precedence);
-        HttpHost& host = listener.hosts.emplace_back();
-        host.hostname = hostname;
-        host.entries.reserve(candidates.size());
-        for (const Candidate& candidate : candidates)
-            host.entries.push_back({*candidate.match, candidate.rule});
-    }
-    std::ranges::sort(listener.hosts, is_more_specific, &HttpHost::hostname);
+    listener.hosts = to_hosts(hosts, listener.rules);
     return listener;
 }
 

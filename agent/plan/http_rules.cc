@@ -159,6 +159,16 @@ std::vector<Backend> resolve_backends(RouteState& route, const std::vector<model
     return backends;
 }
 
+// What the rules of both kinds have.
+HttpRule begin_rule(const RouteState& route, std::size_t index, const model::Filters& filters)
+{
+    HttpRule rule;
+    rule.name = full_name(route.spec->meta);
+    rule.name.append("/").append(std::to_string(index));
+    rule.filters = filters;
+    return rule;
+}
+
 }  // namespace
 
 Verdict check_http_route(const model::HttpRoute& route, RegexErrors& regex_errors)
@@ -194,15 +204,16 @@ void build_http_rules(RouteState& route, References& references)
     for (std::size_t i = 0; i < route.http->rules.size(); ++i) {
         const model::HttpRouteRule& spec = route.http->rules[i];
         RuleState& rule = route.rules.emplace_back();
-        rule.request_timeout_ms = spec.request_timeout_ms.value_or(0);
-        rule.backend_request_timeout_ms = spec.backend_request_timeout_ms.value_or(0);
-        rule.matches = spec.matches;
-        for (model::HttpMatch& match : rule.matches) {
+        for (model::HttpMatch match : spec.matches) {
             drop_repeated(match.headers, true);
             drop_repeated(match.query_params, false);
+            rule.matches.push_back(std::move(match));
         }
-        rule.filters = spec.filters;
-        rule.backends = resolve_backends(route, spec.backend_refs, i, references);
+        HttpRule http = begin_rule(route, i, spec.filters);
+        http.request_timeout_ms = spec.request_timeout_ms.value_or(0);
+        http.backend_request_timeout_ms = spec.backend_request_timeout_ms.value_or(0);
+        http.backends = resolve_backends(route, spec.backend_refs, i, references);
+        rule.http = std::move(http);
     }
 }
 
@@ -212,14 +223,17 @@ void build_grpc_rules(RouteState& route, References& references)
         const model::GrpcRouteRule& spec = route.grpc->rules[i];
         RuleState& rule = route.rules.emplace_back();
         for (const model::GrpcMatch& match : spec.matches) {
-            model::HttpMatch& http = rule.matches.emplace_back();
-            http.path = to_path(match.method);
-            http.headers = match.headers;
-            drop_repeated(http.headers, true);
+            model::HttpMatch as_http;
+            as_http.path = to_path(match.method);
+            as_http.headers = match.headers;
+            drop_repeated(as_http.headers, true);
+            rule.matches.push_back(std::move(as_http));
             rule.methods.push_back(match.method);
         }
-        rule.filters = spec.filters;
-        rule.backends = resolve_backends(route, spec.backend_refs, i, references);
+        HttpRule http = begin_rule(route, i, spec.filters);
+        http.grpc = true;
+        http.backends = resolve_backends(route, spec.backend_refs, i, references);
+        rule.http = std::move(http);
     }
 }
 

@@ -11,66 +11,12 @@
 #include "agent/plan/infrastructure.h"
 #include "agent/plan/l4.h"
 #include "agent/plan/policies.h"
+#include "agent/plan/route_memory.h"
 #include "agent/plan/status.h"
 #include "agent/plan/tls.h"
 
 namespace sluice::plan {
 namespace {
-
-// The routes that name a Gateway of ours, and the keys of those that do not.
-struct Routes {
-    const Attacher& attacher;
-    std::vector<RouteState> ours;
-    std::vector<model::ObjectKey> others;
-
-    RouteState* add(const char* kind, const model::RouteCommon& spec)
-    {
-        std::vector<ParentState> parents = attacher.our_parents(spec);
-        if (parents.empty()) {
-            others.push_back({kind, spec.meta.ns, spec.meta.name});
-            return nullptr;
-        }
-        RouteState& route = ours.emplace_back();
-        route.kind = kind;
-        route.spec = &spec;
-        route.parents = std::move(parents);
-        return &route;
-    }
-};
-
-// Ours: oldest first.
-Routes find_routes(const model::Objects& objects, const Attacher& attacher)
-{
-    Routes routes{.attacher = attacher, .ours = {}, .others = {}};
-    routes.ours.reserve(objects.http_routes.size() + objects.grpc_routes.size() + objects.tls_routes.size() +
-                        objects.tcp_routes.size() + objects.udp_routes.size());
-    for (const model::HttpRoute& spec : objects.http_routes)
-        if (RouteState* route = routes.add(model::HttpRoute::kKind, spec)) {
-            route->http = &spec;
-            route->hostnames = &spec.hostnames;
-        }
-    for (const model::GrpcRoute& spec : objects.grpc_routes)
-        if (RouteState* route = routes.add(model::GrpcRoute::kKind, spec)) {
-            route->grpc = &spec;
-            route->hostnames = &spec.hostnames;
-        }
-    for (const model::TlsRoute& spec : objects.tls_routes)
-        if (RouteState* route = routes.add(model::TlsRoute::kKind, spec)) {
-            route->l4 = &spec;
-            route->hostnames = &spec.hostnames;
-        }
-    for (const model::TcpRoute& spec : objects.tcp_routes)
-        if (RouteState* route = routes.add(model::TcpRoute::kKind, spec))
-            route->l4 = &spec;
-    for (const model::UdpRoute& spec : objects.udp_routes)
-        if (RouteState* route = routes.add(model::UdpRoute::kKind, spec))
-            route->l4 = &spec;
-    std::ranges::sort(routes.ours, [](const RouteState& a, const RouteState& b) {
-        const auto order = order_of_age(a.spec->meta, b.spec->meta);
-        return order != 0 ? order < 0 : std::string_view(a.kind) < b.kind;
-    });
-    return routes;
-}
 
 void build_rules(RouteState& route, References& references, RegexErrors& regex_errors)
 {
@@ -87,9 +33,28 @@ void build_rules(RouteState& route, References& references, RegexErrors& regex_e
     }
 }
 
+// Finds out what is not known yet of a route, and attaches it.
+void plan_route(RouteState& route, Attacher& attacher, References& references, RegexErrors& regex_errors)
+{
+    if (!route.is_new && attacher.attach_again(route))
+        return;
+    if (route.is_new) {
+        route.is_new = false;
+        route.parents = attacher.our_parents(*route.spec);
+        if (route.parents.empty())
+            return;
+        build_rules(route, references, regex_errors);
+    }
+    attacher.attach(route);
+    route.status = route_status(route);
+}
+
 }  // namespace
 
-Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
+Planner::Planner() : memory_(std::make_unique<RouteMemory>()) {}
+Planner::~Planner() = default;
+
+Plan Planner::plan(const model::Objects& objects, const NodeFacts& facts)
 {
     Plan plan;
     std::vector<GatewayState> gateways = find_gateways(objects, facts, plan.statuses);
@@ -105,12 +70,15 @@ Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
     Policies policies(objects, certificates);
     References references(objects, facts, grants, policies);
     RegexErrors regex_errors;
-    Routes routes = find_routes(objects, attacher);
-    for (RouteState& route : routes.ours) {
-        build_rules(route, references, regex_errors);
-        attacher.attach(route);
-        for (const model::Service* service : route.policy_targets)
-            for (const ParentState& parent : route.parents)
+    for (const std::unique_ptr<RouteState>& route : memory_->update(objects, facts)) {
+        plan_route(*route, attacher, references, regex_errors);
+        if (route->parents.empty()) {
+            plan.others.push_back({route->kind, route->spec->meta.ns, route->spec->meta.name});
+            continue;
+        }
+        plan.statuses.push_back(route->status);
+        for (const model::Service* service : route->policy_targets)
+            for (const ParentState& parent : route->parents)
                 if (parent.accepted.ok())
                     policies.add_gateway(*service, parent.ref);
     }
@@ -124,12 +92,11 @@ Plan make_plan(const model::Objects& objects, const NodeFacts& facts)
     plan.tls = build_tls_ports(gateways);
     for (const GatewayState& gateway : gateways)
         plan.statuses.push_back(gateway_status(gateway));
-    for (const RouteState& route : routes.ours)
-        plan.statuses.push_back(route_status(route));
-    plan.others = std::move(routes.others);
     policies.append_statuses(plan.statuses, plan.others);
-    std::ranges::sort(plan.statuses, {}, &model::ObjectStatus::key);
+    std::ranges::sort(plan.statuses, {}, model::key_of);
     return plan;
 }
+
+Plan make_plan(const model::Objects& objects, const NodeFacts& facts) { return Planner().plan(objects, facts); }
 
 }  // namespace sluice::plan

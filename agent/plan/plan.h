@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a node has to do, as a value: kernel-forwarded listeners, proxy routes, and every object's status.
-// `make_plan` is a pure function: no clock, no descriptor, no log. The same input gives an equal Plan.
+// Planning has no clock, no descriptor, no log. The same input gives an equal Plan.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,12 +10,20 @@
 #include <utility>
 #include <vector>
 
+#include "agent/model/config.h"
 #include "agent/model/infrastructure.h"
-#include "agent/model/objects.h"
+#include "agent/model/route.h"
 #include "agent/model/status.h"
 #include "base/ip_address.h"
+#include "base/shared.h"
+
+namespace sluice::model {
+struct Objects;
+}
 
 namespace sluice::plan {
+
+class RouteMemory;
 
 // An address out of a pool. Of one Gateway at a time.
 struct PoolAddress {
@@ -42,27 +49,10 @@ struct NodeFacts {
     // The last plan's pool_addresses: the status may not say yet what it gave, and the next one is to give the same.
     std::vector<PoolAddress> assigned = {};
     std::vector<IpAddress> resting = {};  // given up a moment ago; sorted (resting.h)
+    bool operator==(const NodeFacts&) const = default;
 };
 
 enum class Protocol { Tcp, Udp };
-
-// A value that several parts of a plan share: a shared pointer whose comparison is that of what it holds.
-template <class T> class Shared {
-public:
-    Shared(std::nullptr_t = nullptr) {}
-    Shared(std::shared_ptr<const T> value) : value_(std::move(value)) {}
-    Shared(std::shared_ptr<T> value) : value_(std::move(value)) {}
-    operator const std::shared_ptr<const T>&() const { return value_; }
-
-    [[nodiscard]] const T* get() const { return value_.get(); }
-    const T* operator->() const { return value_.get(); }
-    const T& operator*() const { return *value_; }
-    explicit operator bool() const { return value_ != nullptr; }
-    friend bool operator==(const Shared& a, const Shared& b) { return a.get() == b.get() || (a && b && *a == *b); }
-
-private:
-    std::shared_ptr<const T> value_;
-};
 
 // A certificate chain and its key, as in the Secret: well-formed PEM, not yet parsed. Compared by content, so that an
 // unchanged one is not loaded again. Never printed, whole or in part.
@@ -133,11 +123,12 @@ struct HttpRule {
     bool operator==(const HttpRule&) const = default;
 };
 
-// A match and the rule it leads to. `rule` indexes HttpListener::rules. Regular expressions are RE2 with the options in
-// agent/plan/regex.h, compile, and match the whole value; of a header or query name no second entry is present.
+// A match and the rule it leads to, one of HttpListener::rules; neither is null. Regular expressions are RE2 with the
+// options in agent/plan/regex.h, compile, and match the whole value; of a header or query name no second entry is
+// present.
 struct HttpEntry {
-    model::HttpMatch match;
-    std::uint32_t rule = 0;
+    Shared<model::HttpMatch> match;
+    Shared<HttpRule> rule;
     bool operator==(const HttpEntry&) const = default;
 };
 
@@ -155,7 +146,7 @@ struct HttpListener {
     std::string hostname;        // lower case; "" every host; may begin with "*."
     Shared<TlsTermination> tls;  // null: plain HTTP
     std::vector<HttpHost> hosts;
-    std::vector<HttpRule> rules;
+    std::vector<Shared<HttpRule>> rules;
     bool operator==(const HttpListener&) const = default;
 };
 
@@ -199,15 +190,30 @@ struct Plan {
     std::vector<PoolAddress> pool_addresses;                   // by address; with those of the other nodes
     std::vector<model::InfrastructureService> infrastructure;  // by namespace and name; only in a cluster
     std::vector<L4Listener> l4;                                // by name
-    std::vector<HttpPort> http;                 // by port, then addresses; listeners by name, hosts most specific first
-    std::vector<TlsPort> tls;                   // by port, then addresses
-    std::vector<model::ObjectStatus> statuses;  // by key; of our classes, their Gateways and the routes that name these
-    std::vector<model::ObjectKey> others;       // routes and policies of no Gateway of ours: we say nothing of them
+    std::vector<HttpPort> http;            // by port, then addresses; listeners by name, hosts most specific first
+    std::vector<TlsPort> tls;              // by port, then addresses
+    model::Statuses statuses;              // by key; of our classes, their Gateways and the routes that name these
+    std::vector<model::ObjectKey> others;  // routes and policies of no Gateway of ours: we say nothing of them
+    bool operator==(const Plan&) const = default;
 };
 
 // Immutable once made; shared between the control thread, the workers and the admin thread.
 using PlanPtr = std::shared_ptr<const Plan>;
 
 [[nodiscard]] Plan make_plan(const model::Objects& objects, const NodeFacts& facts);
+
+// Makes plans one after the other, each equal to what make_plan gives. What the last one found out about a route is
+// kept while the route and the Services that it names are the same objects, and all else is as it was.
+class Planner {
+public:
+    Planner();
+    ~Planner();
+    Planner(const Planner&) = delete;
+    Planner& operator=(const Planner&) = delete;
+    [[nodiscard]] Plan plan(const model::Objects& objects, const NodeFacts& facts);
+
+private:
+    std::unique_ptr<RouteMemory> memory_;
+};
 
 }  // namespace sluice::plan

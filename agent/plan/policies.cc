@@ -111,7 +111,7 @@ void Policies::add_gateway(const model::Service& service, const model::ParentRef
         target.policy->gateways.emplace(gateway.ns.value_or(""), gateway.name);
 }
 
-void Policies::append_statuses(std::vector<model::ObjectStatus>& statuses, std::vector<model::ObjectKey>& others) const
+void Policies::append_statuses(model::Statuses& statuses, std::vector<model::ObjectKey>& others) const
 {
     constexpr std::size_t kAncestorsMax = 16;  // of the API
     for (const PolicyState& policy : policies_) {
@@ -120,7 +120,7 @@ void Policies::append_statuses(std::vector<model::ObjectStatus>& statuses, std::
             others.push_back({model::BackendTlsPolicy::kKind, meta.ns, meta.name});
             continue;
         }
-        model::ObjectStatus& status = statuses.emplace_back();
+        model::ObjectStatus status;
         status.key = {model::BackendTlsPolicy::kKind, meta.ns, meta.name};
         for (const auto& [ns, name] : policy.gateways) {
             if (status.ancestors.size() == kAncestorsMax)
@@ -133,6 +133,7 @@ void Policies::append_statuses(std::vector<model::ObjectStatus>& statuses, std::
                  {make_condition("Accepted", policy.accepted, "Accepted", meta.generation),
                   make_condition("ResolvedRefs", policy.resolved, "ResolvedRefs", meta.generation)}});
         }
+        statuses.push_back(std::move(status));
     }
 }
 
@@ -153,6 +154,16 @@ std::vector<Backend> BackendIdentity::apply(const std::vector<Backend>& backends
         backend.tls = with_certificate;
     }
     return result;
+}
+
+Shared<HttpRule> BackendIdentity::apply(const Shared<HttpRule>& rule)
+{
+    const auto is_over_tls = [](const Backend& backend) { return static_cast<bool>(backend.tls); };
+    if (!gateway_.backend_certificate || std::ranges::none_of(rule->backends, is_over_tls))
+        return rule;
+    HttpRule own = *rule;
+    own.backends = apply(rule->backends);
+    return own;
 }
 
 }  // namespace sluice::plan

@@ -38,7 +38,7 @@ public:
 
     // Those of policies that have an effect through a Gateway of ours, or would have it if they were valid. The keys of
     // the `others`.
-    void append_statuses(std::vector<model::ObjectStatus>& statuses, std::vector<model::ObjectKey>& others) const;
+    void append_statuses(model::Statuses& statuses, std::vector<model::ObjectKey>& others) const;
 
 private:
     struct Target {
@@ -58,6 +58,7 @@ public:
     explicit BackendIdentity(const GatewayState& gateway) : gateway_(gateway) {}
 
     [[nodiscard]] std::vector<Backend> apply(const std::vector<Backend>& backends);
+    [[nodiscard]] Shared<HttpRule> apply(const Shared<HttpRule>& rule);  // the same one where nothing is to be given
 
 private:
     const GatewayState& gateway_;

@@ -24,7 +24,7 @@ std::int64_t many_first(std::size_t size) { return -static_cast<std::int64_t>(si
 auto method_rank(const Candidate& candidate)
 {
     return std::tuple(many_first(candidate.method->service.size()), many_first(candidate.method->method.size()),
-                      many_first(candidate.match->headers.size()));
+                      many_first((*candidate.match)->headers.size()));
 }
 
 auto match_rank(const model::HttpMatch& match)
@@ -44,7 +44,7 @@ bool has_precedence(const Candidate& a, const Candidate& b)
     if (a.method != nullptr) {
         if (const auto rank_a = method_rank(a), rank_b = method_rank(b); rank_a != rank_b)
             return rank_a < rank_b;
-    } else if (const auto rank_a = match_rank(*a.match), rank_b = match_rank(*b.match); rank_a != rank_b) {
+    } else if (const auto rank_a = match_rank(**a.match), rank_b = match_rank(**b.match); rank_a != rank_b) {
         return rank_a < rank_b;
     }
     return std::tie(a.rule, a.match_index) < std::tie(b.rule, b.match_index);

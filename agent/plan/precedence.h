@@ -6,11 +6,12 @@
 #include <string_view>
 
 #include "agent/model/route.h"
+#include "base/shared.h"
 
 namespace sluice::plan {
 
 struct Candidate {
-    const model::HttpMatch* match = nullptr;
+    const Shared<model::HttpMatch>* match = nullptr;
     std::string_view route_hostname;  // as the route wrote it, not the intersection with the listener's; "" for none
     std::uint32_t rule = 0;           // numbered from the oldest route's first rule on
     std::uint32_t match_index = 0;    // within the rule

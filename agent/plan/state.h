@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The planner's working values: our Gateways, their listeners and the routes that name them, each with a pointer to
-// the object it came from. They live for one make_plan call, on the caller's thread.
+// the object it came from. They live for one plan, on the caller's thread; routes as long as RouteMemory says.
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -24,13 +25,13 @@ struct Verdict {
 
 // One rule of a route, ready to be copied into the plan.
 struct RuleState {
-    std::vector<model::HttpMatch> matches;        // HTTPRoute, GRPCRoute; repeated header and query names dropped
-    std::vector<model::GrpcMethodMatch> methods;  // GRPCRoute: what each of `matches` was made of
-    std::vector<Backend> backends;                // those with a weight
-    std::vector<Backend> backends_over_tls;       // TLSRoute: the same, where the listener ends TLS
-    model::Filters filters;
-    std::uint32_t request_timeout_ms = 0;
-    std::uint32_t backend_request_timeout_ms = 0;
+    // HTTPRoute, GRPCRoute
+    std::vector<Shared<model::HttpMatch>> matches;  // repeated header and query names dropped
+    std::vector<model::GrpcMethodMatch> methods;    // GRPCRoute: what each of `matches` was made of
+    Shared<HttpRule> http;
+    // The other kinds
+    std::vector<Backend> backends;           // those with a weight
+    std::vector<Backend> backends_over_tls;  // TLSRoute: the same, where the listener ends TLS
 };
 
 struct ParentState {
@@ -39,30 +40,46 @@ struct ParentState {
     std::string accepted_note;  // what to say beside Accepted=True
 };
 
-// A route with at least one parentRef that names a Gateway of ours.
-struct RouteState {
-    const char* kind = "";
-    const model::RouteCommon* spec = nullptr;
-    const model::HttpRoute* http = nullptr;               // set for an HTTPRoute
-    const model::GrpcRoute* grpc = nullptr;               // set for a GRPCRoute
-    const model::L4Route* l4 = nullptr;                   // set for a TCPRoute, UDPRoute or TLSRoute
-    const std::vector<std::string>* hostnames = nullptr;  // set for the kinds that have them
-    Verdict supported;  // not ok: asks for something that is not served, so none of it is
-    Verdict resolved;   // ResolvedRefs, the same for every parent
-    std::vector<RuleState> rules;
-    std::vector<ParentState> parents;
-    std::vector<const model::Service*> policy_targets;  // backends that a BackendTLSPolicy has as a target
-};
-
 // A hostname to serve a route under, and the route's own hostname that led there ("" without one).
 struct ServedHost {
     std::string hostname;
     std::string route_hostname;
 };
 
+// A listener that a parentRef of a route leads to, by its place among our Gateways.
+struct Reach {
+    std::size_t gateway = 0;
+    std::size_t listener = 0;
+    std::vector<ServedHost> hosts;  // of the kinds that have hostnames
+    bool claimed = false;           // no older route of another kind has one of the hosts
+    bool attached = false;
+};
+
+// The object of a route.
+struct RouteSpec {
+    const char* kind = "";
+    const model::RouteCommon* spec = nullptr;
+    const model::HttpRoute* http = nullptr;               // set for an HTTPRoute
+    const model::GrpcRoute* grpc = nullptr;               // set for a GRPCRoute
+    const model::L4Route* l4 = nullptr;                   // set for a TCPRoute, UDPRoute or TLSRoute
+    const std::vector<std::string>* hostnames = nullptr;  // set for the kinds that have them
+};
+
+// What was found out about a route.
+struct RouteState : RouteSpec {
+    bool is_new = true;                // nothing yet
+    std::vector<ParentState> parents;  // those that name a Gateway of ours; with none there is nothing more to know
+    Verdict supported;                 // not ok: asks for something that is not served, so none of it is
+    Verdict resolved;                  // ResolvedRefs, the same for every parent
+    std::vector<RuleState> rules;
+    std::vector<Reach> reached;
+    std::vector<const model::Service*> policy_targets;  // backends that a BackendTLSPolicy has as a target
+    Shared<model::ObjectStatus> status;
+};
+
 struct Attachment {
     const RouteState* route = nullptr;
-    std::vector<ServedHost> hosts;  // of the kinds that have hostnames
+    const std::vector<ServedHost>* hosts = nullptr;  // of the route's `reached`
 };
 
 enum class ListenerProtocol { None, Http, Https, Tls, Tcp, Udp };  // None: not one that is served

@@ -74,7 +74,7 @@ std::map<std::string_view, Claim> claims_of(const ListenerState& listener)
 {
     std::map<std::string_view, Claim> claims;
     for (const Attachment& attachment : listener.attachments) {
-        for (const ServedHost& host : attachment.hosts) {
+        for (const ServedHost& host : *attachment.hosts) {
             const auto [claim, is_new] = claims.try_emplace(host.hostname, Claim{&attachment, &host});
             if (!is_new && is_more_specific(host.route_hostname, claim->second.host->route_hostname) &&
                 host.route_hostname != claim->second.host->route_hostname)

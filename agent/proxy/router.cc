@@ -81,20 +81,19 @@ void add_path(const model::PathMatch& path, PathTrie::Index index, Regexes& rege
         paths.add_prefix(*canonical, index);
 }
 
-void compile_host(const plan::HttpHost& spec, const plan::HttpListener& listener, Regexes& regexes, Host& host)
+void compile_host(const plan::HttpHost& spec, Regexes& regexes, Host& host)
 {
     host.entries.resize(spec.entries.size());
     for (std::size_t i = 0; i < spec.entries.size(); ++i) {
         const plan::HttpEntry& source = spec.entries[i];
         Entry& entry = host.entries[i];
-        entry.conditions.method = source.match.method;
-        if (source.rule >= listener.rules.size() ||
-            !compile_values(source.match.headers, regexes, entry.conditions.headers) ||
-            !compile_values(source.match.query_params, regexes, entry.conditions.query_params))
+        entry.conditions.method = source.match->method;
+        if (!compile_values(source.match->headers, regexes, entry.conditions.headers) ||
+            !compile_values(source.match->query_params, regexes, entry.conditions.query_params))
             continue;
-        entry.rule = &listener.rules[source.rule];
-        entry.path = &source.match.path;
-        add_path(source.match.path, static_cast<PathTrie::Index>(i), regexes, host.paths);
+        entry.rule = source.rule.get();
+        entry.path = &source.match->path;
+        add_path(source.match->path, static_cast<PathTrie::Index>(i), regexes, host.paths);
     }
 }
 
@@ -128,7 +127,7 @@ std::unique_ptr<Router> Router::make(const plan::HttpPort& port)
         listener.hosts.resize(spec.hosts.size());
         for (std::size_t j = 0; j < spec.hosts.size(); ++j) {
             listener.by_hostname.add(spec.hosts[j].hostname, static_cast<HostIndex::Index>(j));
-            compile_host(spec.hosts[j], spec, state->regexes, listener.hosts[j]);
+            compile_host(spec.hosts[j], state->regexes, listener.hosts[j]);
         }
     }
     return std::unique_ptr<Router>(new Router(std::move(state)));

@@ -23,8 +23,8 @@ Snapshot::Snapshot(plan::PlanPtr plan, TlsContexts& contexts) : plan_(std::move(
                     problems_.push_back({listener.name, to_string(made.error())});
         }
         for (const plan::HttpListener& listener : port.listeners) {
-            for (const plan::HttpRule& rule : listener.rules)
-                add_backends(rule.backends, contexts, listener.name);
+            for (const Shared<plan::HttpRule>& rule : listener.rules)
+                add_backends(rule->backends, contexts, listener.name);
         }
         add(port.addresses, port.port, plan::Protocol::Tcp, [&](Target& place) { place = target; });
     }

@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace sluice::source {
 namespace {
 
-// Calls `visitor` with each of the vectors.
+// Calls `visitor` with each of the lists.
 template <class Visitor> void for_each_list(model::Objects& objects, Visitor visitor)
 {
     std::apply([&](auto&... lists) { (visitor(lists), ...); },
@@ -17,7 +18,7 @@ template <class Visitor> void for_each_list(model::Objects& objects, Visitor vis
                         objects.secrets, objects.config_maps, objects.node_gateway_configs, objects.nodes));
 }
 
-template <class T> auto find_place(std::vector<T>& list, const std::string& ns, const std::string& name)
+template <class T> auto find_place(const model::SharedList<T>& list, const std::string& ns, const std::string& name)
 {
     const auto wanted = std::tie(ns, name);
     const auto is_before = [](const T& object, const auto& place) {
@@ -28,16 +29,16 @@ template <class T> auto find_place(std::vector<T>& list, const std::string& ns, 
     return std::lower_bound(list.begin(), list.end(), wanted, is_before);
 }
 
-template <class T> void put_into(std::vector<T>& list, const T& object, std::int64_t generation)
+template <class T> void put_into(model::SharedList<T>& list, T object, std::int64_t generation)
 {
-    auto place = find_place(list, object.meta.ns, object.meta.name);
+    object.meta.generation = generation;
+    const auto place = find_place(list, object.meta.ns, object.meta.name);
     const bool is_there =
         place != list.end() && place->meta.ns == object.meta.ns && place->meta.name == object.meta.name;
     if (is_there)
-        *place = object;
+        list.replace(static_cast<std::size_t>(place - list.begin()), std::move(object));
     else
-        place = list.insert(place, object);
-    place->meta.generation = generation;
+        list.insert(place, std::move(object));
 }
 
 }  // namespace

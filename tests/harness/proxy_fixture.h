@@ -14,6 +14,7 @@
 #include "agent/proxy/proxy.h"
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "tests/harness/plans.h"
 
 namespace sluice::test {
 
@@ -130,10 +131,9 @@ protected:
     std::uint16_t serve(plan::HttpRule rule)
     {
         auto plan = std::make_shared<plan::Plan>();
-        plan::HttpListener listener{.name = "default/g/http", .hostname = "", .hosts = {}, .rules = {std::move(rule)}};
-        listener.hosts.push_back({"", {{model::HttpMatch{}, 0}}});
-        plan->http.push_back(
-            {.addresses = {*IpAddress::parse("127.0.0.1")}, .port = free_port(), .listeners = {std::move(listener)}});
+        plan->http.push_back({.addresses = {*IpAddress::parse("127.0.0.1")},
+                              .port = free_port(),
+                              .listeners = {listener_to(std::move(rule), "default/g/http")}});
         EXPECT_TRUE(proxy_->publish(plan, proxy::Ingress::Bound).empty());
         return plan->http.front().port;
     }

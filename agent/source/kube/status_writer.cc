@@ -74,15 +74,11 @@ void StatusWriter::make_due(const model::ObjectKey& key)
         due_.push_back(key);
 }
 
-void StatusWriter::want(std::vector<model::ObjectStatus> statuses)
+void StatusWriter::want(model::Statuses statuses)
 {
-    std::ranges::sort(statuses, {}, &model::ObjectStatus::key);
     const std::lock_guard lock(mutex_);
-    for (const model::ObjectStatus& status : statuses) {
-        const auto was = std::ranges::lower_bound(wanted_, status.key, {}, &model::ObjectStatus::key);
-        if (was == wanted_.end() || *was != status)
-            make_due(status.key);
-    }
+    model::for_each_change(wanted_, statuses,
+                           [this](const model::ObjectStatus*, const model::ObjectStatus& is) { make_due(is.key); });
     wanted_ = std::move(statuses);
     due_changed_.notify_all();
 }
@@ -97,8 +93,8 @@ void StatusWriter::look_at(const model::ObjectKey& key)
 void StatusWriter::forget(const model::ObjectKey& key)
 {
     const std::lock_guard lock(mutex_);
-    const auto found = std::ranges::lower_bound(wanted_, key, {}, &model::ObjectStatus::key);
-    if (found != wanted_.end() && found->key == key)
+    const auto found = std::ranges::lower_bound(wanted_, key, {}, model::key_of);
+    if (found != wanted_.end() && (*found)->key == key)
         wanted_.erase(found);
 }
 
@@ -107,12 +103,12 @@ void StatusWriter::set_leading(bool leading)
     const std::lock_guard lock(mutex_);
     if (std::exchange(leading_, leading) || !leading)
         return;
-    for (const model::ObjectStatus& status : wanted_)
-        make_due(status.key);
+    for (const Shared<model::ObjectStatus>& status : wanted_)
+        make_due(status->key);
     due_changed_.notify_all();
 }
 
-std::optional<model::ObjectStatus> StatusWriter::take(const std::stop_token& stop)
+Shared<model::ObjectStatus> StatusWriter::take(const std::stop_token& stop)
 {
     std::unique_lock lock(mutex_);
     // The wait is over as well when the thread is to end, and says then only whether something is due.
@@ -120,13 +116,13 @@ std::optional<model::ObjectStatus> StatusWriter::take(const std::stop_token& sto
         const model::ObjectKey key = std::move(due_.front());
         due_.pop_front();
         is_due_.erase(key);
-        const auto found = std::ranges::lower_bound(wanted_, key, {}, &model::ObjectStatus::key);
-        if (found == wanted_.end() || found->key != key)
+        const auto found = std::ranges::lower_bound(wanted_, key, {}, model::key_of);
+        if (found == wanted_.end() || (*found)->key != key)
             continue;
         busy_.insert(key);
         return *found;
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 void StatusWriter::finish(const model::ObjectKey& key, bool again)

@@ -30,8 +30,8 @@ public:
     StatusWriter(const StatusWriter&) = delete;
     StatusWriter& operator=(const StatusWriter&) = delete;
 
-    // The statuses that all objects should have; the newest call counts. Any thread.
-    void want(std::vector<model::ObjectStatus> statuses);
+    // The statuses that all objects should have, sorted by key; the newest call counts. Any thread.
+    void want(model::Statuses statuses);
     // Somebody else changed the status of this one.
     void look_at(const model::ObjectKey& key);
     // It changed so that what was wanted of it may be another object's: it is looked through with the next `want`.
@@ -42,8 +42,8 @@ public:
 private:
     void run(const std::stop_token& stop);
     void make_due(const model::ObjectKey& key);  // with the lock
-    // What is to be written next, by the caller alone until `finish`. None: the thread is to end.
-    [[nodiscard]] std::optional<model::ObjectStatus> take(const std::stop_token& stop);
+    // What is to be written next, by the caller alone until `finish`. Null: the thread is to end.
+    [[nodiscard]] Shared<model::ObjectStatus> take(const std::stop_token& stop);
     void finish(const model::ObjectKey& key, bool again);
     // False: to be tried again.
     [[nodiscard]] bool write(ApiClient& client, const model::ObjectStatus& wanted, const std::stop_token& stop);
@@ -57,10 +57,10 @@ private:
     std::string controller_name_;
     std::mutex mutex_;
     std::condition_variable_any due_changed_;
-    std::vector<model::ObjectStatus> wanted_;  // sorted by key
-    std::deque<model::ObjectKey> due_;         // each once, and none that is busy
-    std::set<model::ObjectKey> is_due_;        // also those that are busy
-    std::set<model::ObjectKey> busy_;          // one thread each: an older status must not be written last
+    model::Statuses wanted_;             // sorted by key
+    std::deque<model::ObjectKey> due_;   // each once, and none that is busy
+    std::set<model::ObjectKey> is_due_;  // also those that are busy
+    std::set<model::ObjectKey> busy_;    // one thread each: an older status must not be written last
     bool leading_ = false;
     long events_left_;
     std::chrono::steady_clock::time_point events_earned_;

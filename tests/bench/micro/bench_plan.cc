@@ -56,7 +56,7 @@ void make_in_cluster(benchmark::State& state)
 {
     World world = world_of(state.range(0));
     world.add(config({"198.51.100.0-198.51.100.255", "203.0.113.1"}));
-    world.objects.gateway_classes[0].parameters_ref =
+    world.objects.gateway_classes.edit(0).parameters_ref =
         model::ParametersReference{model::kConfigGroup, model::NodeGatewayConfig::kKind, "pools", {}};
     world.facts.cluster = world.facts.is_leader = true;
     for (int i = 0; i < 64; ++i)
@@ -78,13 +78,13 @@ void make_in_cluster(benchmark::State& state)
 BENCHMARK(make_in_cluster)->Name("plan_in_cluster")->ArgName("routes")->Arg(5000)->Unit(benchmark::kMicrosecond);
 
 // As in `./dev bench control`: a Service of ten endpoints for every four routes, and one more that all of them share.
-void make_shared(benchmark::State& state)
+World shared_world_of(std::int64_t routes)
 {
     World world;
     world.add(gateway("gw", {listener("http", "HTTP", 80)}, {"203.0.113.1"}));
-    const std::int64_t services = state.range(0) / 4;
+    const std::int64_t services = routes / 4;
     const auto name_of = [](std::int64_t number) { return fmt::format("web-{:06}", number); };
-    for (std::int64_t i = 0; i < state.range(0); ++i)
+    for (std::int64_t i = 0; i < routes; ++i)
         world.objects.http_routes.push_back(http_route(name_of(i), {parent("gw", "http")},
                                                        {name_of(i) + ".example.com"},
                                                        {rule({backend(name_of(i % services)), backend("web")},
@@ -97,6 +97,12 @@ void make_shared(benchmark::State& state)
         world.objects.endpoint_slices.push_back(std::move(endpoints));
     }
     world.add(service("web")).add(slice("web", {endpoint("192.0.2.1"), endpoint("192.0.2.2")}));
+    return world;
+}
+
+void make_shared(benchmark::State& state)
+{
+    const World world = shared_world_of(state.range(0));
     plan::Plan plan;
     for (auto _ : state) {
         plan = world.plan();
@@ -105,6 +111,23 @@ void make_shared(benchmark::State& state)
     require_complete(plan, state.range(0));
 }
 BENCHMARK(make_shared)->Name("plan_shared")->ArgName("routes")->Arg(2000)->Unit(benchmark::kMicrosecond);
+
+// One route of all changes from plan to plan.
+void change_one(benchmark::State& state)
+{
+    World world = shared_world_of(state.range(0));
+    plan::Planner planner;
+    plan::Plan plan = planner.plan(world.objects, world.facts);
+    std::size_t turn = 0;
+    for (auto _ : state) {
+        const std::size_t route = ++turn * 7 % world.objects.http_routes.size();
+        world.objects.http_routes.edit(route).rules[0].matches[0].path.value = fmt::format("/live-{}", turn);
+        plan = planner.plan(world.objects, world.facts);
+        benchmark::DoNotOptimize(plan);
+    }
+    require_complete(plan, state.range(0));
+}
+BENCHMARK(change_one)->Name("plan_change_one")->ArgName("routes")->Arg(2000)->Unit(benchmark::kMicrosecond);
 
 // What a delivery that changes nothing costs: the plan once more, and the comparison with the one that serves.
 void unchanged(benchmark::State& state)

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
+#include "tests/harness/plans.h"
 
 namespace sluice::proxy::fuzz {
 
@@ -94,9 +95,7 @@ private:
         const IpAddress here = *IpAddress::parse("127.0.0.1");
         plan::HttpRule rule{.name = "r",
                             .backends = {{.name = "s", .endpoints = {{here, backend}}, .app_protocol = protocol}}};
-        plan::HttpListener listener{.name = std::to_string(backend), .hostname = "", .hosts = {}, .rules = {rule}};
-        listener.hosts.push_back({"", {{model::HttpMatch{}, 0}}});
-        return {.addresses = {here}, .port = port, .listeners = {listener}};
+        return {.addresses = {here}, .port = port, .listeners = {test::listener_to(rule, std::to_string(backend))}};
     }
     static UniqueFd connect_to(std::uint16_t port)
     {

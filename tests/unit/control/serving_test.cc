@@ -18,18 +18,18 @@ model::ObjectStatus gateway()
 
 TEST(Serving, AListenerThatDoesNotServeIsNotProgrammed)
 {
-    std::vector statuses{gateway()};
+    model::Statuses statuses{gateway()};
     correct_statuses(statuses, {{{"default/edge/a", "bind: address in use"}}, {}});
-    EXPECT_FALSE(statuses[0].listeners[0].conditions[0].status);
-    EXPECT_TRUE(statuses[0].listeners[1].conditions[0].status);
-    EXPECT_TRUE(statuses[0].conditions[0].status);
+    EXPECT_FALSE(statuses[0]->listeners[0].conditions[0].status);
+    EXPECT_TRUE(statuses[0]->listeners[1].conditions[0].status);
+    EXPECT_TRUE(statuses[0]->conditions[0].status);
 }
 
 TEST(Serving, AGatewayWithoutAServingListenerIsNotProgrammed)
 {
-    std::vector statuses{gateway()};
+    model::Statuses statuses{gateway()};
     correct_statuses(statuses, {{{"default/edge/a", "x"}, {"default/edge/b", "y"}}, {}});
-    EXPECT_FALSE(statuses[0].conditions[0].status);
+    EXPECT_FALSE(statuses[0]->conditions[0].status);
 }
 
 TEST(Serving, WhatTheKernelCannotServeIsAProblemAndWhatTheProxyRelaysIsNot)
@@ -91,8 +91,8 @@ TEST(Serving, ProgrammedWaitsForTheNodesThatHaveTheAddress)
     };
     for (const auto& row : rows) {
         const auto result = cluster_statuses(row.plan, {"a", "b"}, row.served);
-        EXPECT_EQ(result.statuses[0].conditions[0].status, row.programmed) << row.claim;
-        EXPECT_EQ(result.statuses[0].listeners[0].conditions[0].status, row.programmed) << row.claim;
+        EXPECT_EQ(result.statuses[0]->conditions[0].status, row.programmed) << row.claim;
+        EXPECT_EQ(result.statuses[0]->listeners[0].conditions[0].status, row.programmed) << row.claim;
         EXPECT_EQ(result.pending.contains("default/edge"), !row.programmed) << row.claim;
     }
 }
@@ -102,12 +102,12 @@ TEST(Serving, WhatTheOwnerCannotServeIsSaidAndWhatAnotherNodeCannotIsNot)
     const plan::Plan plan = plan_of("a");
     auto result = cluster_statuses(plan, {"a", "b"}, {{"a", word(3, {{"a", "in use"}})}, {"b", word(3, {{"b", "x"}})}});
     EXPECT_TRUE(result.pending.empty());
-    EXPECT_FALSE(result.statuses[0].listeners[0].conditions[0].status);
-    EXPECT_EQ(result.statuses[0].listeners[0].conditions[0].message, "on node a: in use");
-    EXPECT_TRUE(result.statuses[0].listeners[1].conditions[0].status);
+    EXPECT_FALSE(result.statuses[0]->listeners[0].conditions[0].status);
+    EXPECT_EQ(result.statuses[0]->listeners[0].conditions[0].message, "on node a: in use");
+    EXPECT_TRUE(result.statuses[0]->listeners[1].conditions[0].status);
     result = cluster_statuses(plan, {"a", "b"}, {{"a", word(3, {}, {{"192.0.2.1", "no right"}})}});
-    EXPECT_EQ(result.statuses[0].conditions[0].reason, "AddressNotUsable");
-    EXPECT_EQ(result.statuses[0].addresses, plan.statuses[0].addresses) << "on record: it is still the Gateway's";
+    EXPECT_EQ(result.statuses[0]->conditions[0].reason, "AddressNotUsable");
+    EXPECT_EQ(result.statuses[0]->addresses, plan.statuses[0]->addresses) << "on record: it is still the Gateway's";
 }
 
 TEST(Serving, WhatWasSaidOfAnObjectOfOthersIsToGo)
@@ -116,9 +116,9 @@ TEST(Serving, WhatWasSaidOfAnObjectOfOthersIsToGo)
     plan.others = {{"HTTPRoute", "default", "theirs"}, {"BackendTLSPolicy", "default", "unused"}};
     const auto result = cluster_statuses(plan, {"a"}, {{"a", word(3)}});
     ASSERT_EQ(result.statuses.size(), 3U);
-    EXPECT_EQ(result.statuses[0].key, plan.others[1]) << "sorted";
-    EXPECT_EQ(result.statuses[2].key, plan.others[0]);
-    EXPECT_TRUE(result.statuses[2].parents.empty());
+    EXPECT_EQ(result.statuses[0]->key, plan.others[1]) << "sorted";
+    EXPECT_EQ(result.statuses[2]->key, plan.others[0]);
+    EXPECT_TRUE(result.statuses[2]->parents.empty());
 }
 
 TEST(Serving, ANodesWordIsWhatItsPlanAndItsProblemsSay)
@@ -131,17 +131,27 @@ TEST(Serving, ANodesWordIsWhatItsPlanAndItsProblemsSay)
                                      {{*IpAddress::parse("192.0.2.1"), "no right"}}}),
               word(3, {{"b", "in use"}}, {{"192.0.2.1", "no right"}}));
     plan::Plan refused = plan;
-    refused.statuses[0].conditions[0].status = false;
+    model::ObjectStatus status = *plan.statuses[0];
+    status.conditions[0].status = false;
+    refused.statuses = {status};
     EXPECT_TRUE(served_gateways(refused, {}).empty());
 }
 
 TEST(Serving, OnlyConditionsThatDifferAreChanges)
 {
-    std::vector before{gateway()};
-    auto after = before;
-    EXPECT_TRUE(condition_changes(before, after).empty());
-    after[0].listeners[0].conditions[0].status = false;
-    EXPECT_EQ(condition_changes(before, after).size(), 1U);
+    model::ObjectStatus other = gateway();
+    other.key.name = "other";
+    model::ObjectStatus failed = gateway();
+    failed.listeners[0].conditions[0].status = false;
+    const model::Statuses one{gateway()};
+    const model::Statuses both{gateway(), other};
+    EXPECT_TRUE(condition_changes(one, one).empty());
+    EXPECT_TRUE(condition_changes(one, {gateway()}).empty()) << "equal, though not the same object";
+    EXPECT_TRUE(condition_changes(both, one).empty()) << "nothing is said of what is gone";
+    EXPECT_EQ(condition_changes(one, {failed}).size(), 1U);
+    EXPECT_EQ(condition_changes(one, both).size(), 3U) << "all of a new one";
+    EXPECT_EQ(condition_changes(both, {failed, other}).size(), 1U);
+    EXPECT_EQ(condition_changes({other}, {failed, other}).size(), 3U);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ struct Cluster : World {
     {
         if (!ranges.empty()) {
             add(config(ranges));
-            objects.gateway_classes[0].parameters_ref =
+            objects.gateway_classes.edit(0).parameters_ref =
                 model::ParametersReference{"sluice.dev", "NodeGatewayConfig", "pools", {}};
         }
         facts.name = "a";
@@ -180,7 +180,8 @@ TEST(Addresses, WhatTheLeaderGaveIsWhatEveryOtherNodeServes)
             cluster.with(row.gateways[i].name, row.gateways[i].wanted, row.gateways[i].held,
                          "2026-01-0" + std::to_string(i + 1) + "T00:00:00Z");
         const Plan given = cluster.plan();
-        for (model::Gateway& one : cluster.objects.gateways) {
+        for (std::size_t i = 0; i < cluster.objects.gateways.size(); ++i) {
+            model::Gateway& one = cluster.objects.gateways.edit(i);
             one.status_addresses.clear();
             for (const model::GatewayAddress& address : find_status(given, "Gateway", one.meta.name)->addresses)
                 one.status_addresses.push_back(ip(address.value.c_str()));
@@ -215,12 +216,12 @@ TEST(Addresses, AnUnknownTypeIsSaidInAcceptedAndTheOthersServe)
 {
     Cluster cluster({"10.0.0.5-10.0.0.9"});
     cluster.with("gw", {"10.0.0.6", "10.9.9.9"});
-    cluster.objects.gateways[0].addresses.insert(cluster.objects.gateways[0].addresses.begin(),
-                                                 {"example.com/vip", "test"});
+    auto& addresses = cluster.objects.gateways.edit(0).addresses;
+    addresses.insert(addresses.begin(), {"example.com/vip", "test"});
     const Plan plan = cluster.plan();
     EXPECT_EQ(gateway_outcome(plan, "gw", "Accepted"), "False/UnsupportedAddress");
     EXPECT_EQ(gateway_outcome(plan, "gw", "Programmed"), "False/Invalid");
-    cluster.objects.gateways[0].addresses.erase(cluster.objects.gateways[0].addresses.begin());
+    addresses.erase(addresses.begin());
     EXPECT_EQ(gateway_outcome(cluster.plan(), "gw", "Accepted"), "True/Accepted");
     EXPECT_EQ(gateway_outcome(cluster.plan(), "gw", "Programmed"), kNotUsable);
 }
@@ -290,7 +291,7 @@ TEST(Addresses, AClassSaysWhatIsWrongWithItsParameters)
     };
     for (const ParametersRow& row : rows) {
         Cluster cluster({"10.0.0.5"});
-        cluster.objects.gateway_classes[0].parameters_ref = row.ref;
+        cluster.objects.gateway_classes.edit(0).parameters_ref = row.ref;
         const Plan plan = cluster.with("gw").plan();
         EXPECT_EQ(outcome(find_status(plan, "GatewayClass", "sluice")->conditions, "Accepted"), row.outcome)
             << row.ref.kind << " " << row.ref.name;
@@ -300,10 +301,10 @@ TEST(Addresses, AClassSaysWhatIsWrongWithItsParameters)
 TEST(Addresses, AClassThatRefersToNoParametersHasThoseOfItsOwnName)
 {
     Cluster cluster({"10.0.0.5"});
-    cluster.objects.gateway_classes[0].parameters_ref.reset();
+    cluster.objects.gateway_classes.edit(0).parameters_ref.reset();
     cluster.with("gw");
     EXPECT_NE(addresses_of(cluster.plan(), "gw"), "10.0.0.5");
-    cluster.objects.node_gateway_configs[0].meta.name = cluster.objects.gateway_classes[0].meta.name;
+    cluster.objects.node_gateway_configs.edit(0).meta.name = cluster.objects.gateway_classes[0].meta.name;
     EXPECT_EQ(addresses_of(cluster.plan(), "gw"), "10.0.0.5");
 }
 
@@ -317,7 +318,7 @@ TEST(Addresses, ClassesWithPoolsOfTheirOwnShareNoAddress)
     other.parameters_ref->name = "same";
     cluster.add(same).add(other);
     cluster.with("one").with("two");
-    cluster.objects.gateways[1].gateway_class_name = "other";
+    cluster.objects.gateways.edit(1).gateway_class_name = "other";
     const Plan plan = cluster.plan();
     EXPECT_EQ(addresses_of(plan, "one"), "10.0.0.5");
     EXPECT_EQ(addresses_of(plan, "two"), "10.0.0.6");
@@ -347,7 +348,7 @@ TEST(Addresses, OnlyTheOwnerHasAnAddressAndEveryNodeHasItsListener)
 TEST(Addresses, WithoutAnnouncementEveryNodeHasEveryAddress)
 {
     Cluster cluster({"10.0.0.5"});
-    cluster.objects.node_gateway_configs[0].announcement = model::Announcement::None;
+    cluster.objects.node_gateway_configs.edit(0).announcement = model::Announcement::None;
     cluster.with("gw");
     for (const char* name : {"a", "b"}) {
         cluster.facts.name = name;
@@ -359,13 +360,13 @@ TEST(Addresses, WithoutAnnouncementEveryNodeHasEveryAddress)
 TEST(Addresses, NodesWithoutTheSelectorsLabelsOwnNone)
 {
     Cluster cluster({"10.0.0.0-10.0.0.15"});
-    cluster.objects.node_gateway_configs[0].node_selector = {{"edge", "yes"}};
-    cluster.objects.node_gateway_configs[0].interfaces = {"eth1"};
+    cluster.objects.node_gateway_configs.edit(0).node_selector = {{"edge", "yes"}};
+    cluster.objects.node_gateway_configs.edit(0).interfaces = {"eth1"};
     for (int i = 0; i < 16; ++i)
         cluster.with("gw-" + std::to_string(i));
     EXPECT_EQ(gateway_outcome(cluster.plan(), "gw-0", "Programmed"), "False/Pending");
     EXPECT_TRUE(cluster.plan().addresses.empty());
-    cluster.objects.nodes[1].meta.labels = {{"edge", "yes"}};
+    cluster.objects.nodes.edit(1).meta.labels = {{"edge", "yes"}};
     const Plan plan = cluster.plan();
     EXPECT_EQ(gateway_outcome(plan, "gw-0", "Programmed"), kGood);
     for (const PoolAddress& one : plan.pool_addresses) {

@@ -16,7 +16,7 @@ World policy_world()
     return world;
 }
 
-const Backend& first_backend(const Plan& plan) { return plan.http.at(0).listeners.at(0).rules.at(0).backends.at(0); }
+const Backend& first_backend(const Plan& plan) { return plan.http.at(0).listeners.at(0).rules.at(0)->backends.at(0); }
 
 TEST(BackendTlsPolicy, TellsHowItsServiceIsSpokenTo)
 {
@@ -146,7 +146,7 @@ TEST(BackendTlsPolicy, ReachesTlsRoutesWhereTheListenerEndsTlsOnly)
 {
     World world = policy_world();
     world.add(secret("cert")).add(tls_policy("p", "web")).add(tls_route("t", {"a.org"}));
-    world.objects.gateways[0].listeners = {tls_listener("end", "TLS", 443), passthrough_listener("pass", 444)};
+    world.objects.gateways.edit(0).listeners = {tls_listener("end", "TLS", 443), passthrough_listener("pass", 444)};
     Plan plan = world.plan();
     ASSERT_EQ(plan.tls.size(), 2U);
     EXPECT_TRUE(plan.tls[0].hosts.at(0).backends.at(0).tls);
@@ -161,7 +161,7 @@ TEST(BackendTlsPolicy, ReachesTlsRoutesWhereTheListenerEndsTlsOnly)
 TEST(BackendTlsPolicy, MakesWebSocketOverTlsPossible)
 {
     World world = policy_world();
-    world.objects.services[0].ports[0].app_protocol = "kubernetes.io/wss";
+    world.objects.services.edit(0).ports[0].app_protocol = "kubernetes.io/wss";
     const Plan plan = world.add(tls_policy("p", "web")).plan();
     EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "True/ResolvedRefs");
     EXPECT_TRUE(first_backend(plan).tls);
@@ -170,15 +170,15 @@ TEST(BackendTlsPolicy, MakesWebSocketOverTlsPossible)
 TEST(BackendCertificate, IsThatOfTheGatewayAndOfNoOther)
 {
     World world = policy_world();
-    world.objects.gateways[0].tls.backend_certificate_ref = object_ref("Secret", "client");
+    world.objects.gateways.edit(0).tls.backend_certificate_ref = object_ref("Secret", "client");
     model::Gateway second = gateway("second", {listener("web", "HTTP", 81)});
     world.add(second).add(tls_policy("p", "web")).add(service("plain"));
-    world.objects.http_routes[0].parent_refs.push_back(parent("second"));
-    world.objects.http_routes[0].rules[0].backend_refs.push_back(backend("plain"));
+    world.objects.http_routes.edit(0).parent_refs.push_back(parent("second"));
+    world.objects.http_routes.edit(0).rules[0].backend_refs.push_back(backend("plain"));
     const Plan plan = world.plan();
     ASSERT_EQ(plan.http.size(), 2U);
-    const std::vector<Backend>& with = plan.http[0].listeners.at(0).rules.at(0).backends;
-    const std::vector<Backend>& without = plan.http[1].listeners.at(0).rules.at(0).backends;
+    const std::vector<Backend>& with = plan.http[0].listeners.at(0).rules.at(0)->backends;
+    const std::vector<Backend>& without = plan.http[1].listeners.at(0).rules.at(0)->backends;
     ASSERT_TRUE(with.at(0).tls->client_certificate);
     EXPECT_EQ(with[0].tls->client_certificate->name, "default/client");
     EXPECT_FALSE(with.at(1).tls);

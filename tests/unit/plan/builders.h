@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/model/objects.h"
 #include "agent/plan/plan.h"
 
 namespace sluice::plan::test {
@@ -298,12 +299,12 @@ struct World {
     [[nodiscard]] Plan plan() const { return make_plan(objects, facts); }
 
 private:
-    template <class T> World& push(std::vector<T>& list, T one)
+    template <class T> World& push(model::SharedList<T>& list, T one)
     {
-        list.push_back(std::move(one));
-        std::ranges::sort(list, [](const T& a, const T& b) {
-            return std::tie(a.meta.ns, a.meta.name) < std::tie(b.meta.ns, b.meta.name);
+        const auto place = std::ranges::find_if(list, [&](const T& other) {
+            return std::tie(one.meta.ns, one.meta.name) < std::tie(other.meta.ns, other.meta.name);
         });
+        list.insert(place, std::move(one));
         return *this;
     }
 };
@@ -312,8 +313,8 @@ private:
 inline const model::ObjectStatus* find_status(const Plan& plan, const std::string& kind, const std::string& name)
 {
     const auto found = std::ranges::find_if(
-        plan.statuses, [&](const auto& one) { return one.key.kind == kind && one.key.name == name; });
-    return found == plan.statuses.end() ? nullptr : &*found;
+        plan.statuses, [&](const auto& one) { return one->key.kind == kind && one->key.name == name; });
+    return found == plan.statuses.end() ? nullptr : found->get();
 }
 
 // "True/Reason", "False/Reason" or "none".

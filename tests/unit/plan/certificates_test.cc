@@ -136,8 +136,8 @@ TEST(Certificates, NoMessageQuotesASecret)
     model::Secret leaky = secret("leaky");
     leaky.tls_key = "-----BEGIN PRIVATE KEY-----\nhunter2!\n-----END PRIVATE KEY-----\n";
     const Plan plan = world.add(leaky).plan();
-    for (const model::ObjectStatus& status : plan.statuses)
-        for (const model::ListenerStatus& listener : status.listeners)
+    for (const auto& status : plan.statuses)
+        for (const model::ListenerStatus& listener : status->listeners)
             for (const model::Condition& condition : listener.conditions)
                 EXPECT_EQ(condition.message.find("hunter2"), std::string::npos) << condition.message;
 }
@@ -266,7 +266,7 @@ TEST(Plan, EqualInputWithCertificatesGivesEqualPorts)
     const Plan first = world.plan();
     EXPECT_EQ(first.http, world.plan().http);
     EXPECT_EQ(first.tls, world.plan().tls);
-    world.objects.secrets[0].tls_crt = pem("CERTIFICATE", "TUlJQw==");
+    world.objects.secrets.edit(0).tls_crt = pem("CERTIFICATE", "TUlJQw==");
     EXPECT_NE(first.http, world.plan().http);
     EXPECT_NE(first.tls, world.plan().tls);
 }

@@ -33,7 +33,7 @@ TEST(GatewayStatus, AControllerNameOfTheUsersChoiceMakesAClassOurs)
     World world;
     world.facts.controller_name = "example.com/gateway-controller";
     EXPECT_EQ(find_status(world.plan(), "GatewayClass", "sluice"), nullptr);
-    world.objects.gateway_classes[0].controller_name = "example.com/gateway-controller";
+    world.objects.gateway_classes.edit(0).controller_name = "example.com/gateway-controller";
     EXPECT_NE(find_status(world.plan(), "GatewayClass", "sluice"), nullptr);
 }
 
@@ -232,7 +232,7 @@ TEST(GatewayStatus, StatusesAreSortedAndEqualForEqualInput)
     world.add(gateway("b", {listener("l", "HTTP", 81)})).add(gateway("gw", {listener("l", "HTTP", 80)}));
     world.add(http_route("z")).add(http_route("a")).add(l4_route<model::TcpRoute>("t"));
     const Plan plan = world.plan();
-    EXPECT_TRUE(std::ranges::is_sorted(plan.statuses, {}, &model::ObjectStatus::key));
+    EXPECT_TRUE(std::ranges::is_sorted(plan.statuses, {}, model::key_of));
     EXPECT_EQ(plan.statuses.size(), 6U);
     EXPECT_EQ(plan.http, world.plan().http);
 }

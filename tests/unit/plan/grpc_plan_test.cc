@@ -42,9 +42,9 @@ TEST(GrpcPlan, AMethodMatchBecomesAPath)
         EXPECT_EQ(route_outcome(plan, "GRPCRoute", "r", "Accepted"), "True/Accepted") << row.claim;
         const HttpListener& web = plan.http.at(0).listeners.at(0);
         ASSERT_EQ(web.hosts.at(0).entries.size(), 1U) << row.claim;
-        EXPECT_EQ(web.hosts[0].entries[0].match.path, (model::PathMatch{row.type, row.path})) << row.claim;
-        EXPECT_TRUE(web.rules.at(0).grpc) << row.claim;
-        EXPECT_EQ(web.rules[0].backends.at(0).app_protocol, AppProtocol::Http2) << row.claim;
+        EXPECT_EQ(web.hosts[0].entries[0].match->path, (model::PathMatch{row.type, row.path})) << row.claim;
+        EXPECT_TRUE(web.rules.at(0)->grpc) << row.claim;
+        EXPECT_EQ(web.rules[0]->backends.at(0).app_protocol, AppProtocol::Http2) << row.claim;
         EXPECT_TRUE(row.type != Path::RegularExpression || RE2(row.path, regex_options()).ok()) << row.claim;
     }
 }
@@ -61,7 +61,7 @@ TEST(GrpcPlan, TheLongerServiceComesFirstThenTheLongerMethodThenHeaders)
             .plan();
     std::vector<std::string> order;
     for (const HttpEntry& entry : plan.http.at(0).listeners.at(0).hosts.at(0).entries)
-        order.push_back(entry.match.path.value + (entry.match.headers.empty() ? "" : " header"));
+        order.push_back(entry.match->path.value + (entry.match->headers.empty() ? "" : " header"));
     EXPECT_EQ(order, (std::vector<std::string>{"/a.Long/Get header", "/a.Long/Get", "/a.Long/", "/a.B/Get",
                                                "/[^/]+/AVeryLongMethodName", "/"}));
 }
@@ -171,7 +171,7 @@ TEST(AppProtocol, OfTheServicePortDecidesForHttpRoutes)
         model::Service web = service("web");
         web.ports[0].app_protocol = row.app_protocol;
         const Plan plan = world.add(gateway("gw", {listener("web", "HTTP", 80)})).add(web).add(http_route("r")).plan();
-        EXPECT_EQ(plan.http.at(0).listeners.at(0).rules.at(0).backends.at(0).app_protocol, row.expected)
+        EXPECT_EQ(plan.http.at(0).listeners.at(0).rules.at(0)->backends.at(0).app_protocol, row.expected)
             << row.app_protocol;
     }
 }

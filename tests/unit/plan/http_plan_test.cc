@@ -28,7 +28,7 @@ std::vector<std::string> entries_of(const HttpListener& served, std::size_t host
 {
     std::vector<std::string> texts;
     for (const HttpEntry& entry : served.hosts.at(host).entries)
-        texts.push_back(entry.match.path.value + " -> " + served.rules.at(entry.rule).name);
+        texts.push_back(entry.match->path.value + " -> " + entry.rule->name);
     return texts;
 }
 
@@ -108,7 +108,7 @@ TEST(HttpPlan, OfHeadersAndQueryParametersWithOneNameTheFirstCounts)
     repeated.headers = {{exact, "X-A", "1"}, {exact, "x-b", "2"}, {exact, "x-a", "3"}};
     repeated.query_params = {{exact, "q", "1"}, {exact, "Q", "2"}, {exact, "q", "3"}};
     const Plan plan = web_world().add(http_route("r", {parent("gw")}, {}, {rule({}, {repeated})})).plan();
-    const model::HttpMatch& served = plan.http.at(0).listeners.at(0).hosts.at(0).entries.at(0).match;
+    const model::HttpMatch served = *plan.http.at(0).listeners.at(0).hosts.at(0).entries.at(0).match;
     EXPECT_EQ(served.headers, (std::vector<model::ValueMatch>{{exact, "X-A", "1"}, {exact, "x-b", "2"}}));
     EXPECT_EQ(served.query_params, (std::vector<model::ValueMatch>{{exact, "q", "1"}, {exact, "Q", "2"}}));
 }
@@ -167,18 +167,18 @@ TEST(HttpPlan, RulesCarryWeightsTimeoutsAndInvalidShares)
     route.rules[0].request_timeout_ms = 500;
     route.rules[0].backend_request_timeout_ms = 200;
     const Plan plan = web_world().add(route).plan();
-    const std::vector<HttpRule>& rules = plan.http.at(0).listeners.at(0).rules;
+    const std::vector<Shared<HttpRule>>& rules = plan.http.at(0).listeners.at(0).rules;
     ASSERT_EQ(rules.size(), 3U);
-    ASSERT_EQ(rules[0].backends.size(), 2U);
-    EXPECT_EQ(rules[0].backends[0].weight, 7U);
-    EXPECT_EQ(rules[0].backends[0].endpoints.at(0).to_string(), "10.0.0.1:8080");
-    EXPECT_FALSE(rules[0].backends[1].valid);
-    EXPECT_EQ(rules[0].backends[1].weight, 3U);
-    EXPECT_EQ(rules[0].request_timeout_ms, 500U);
-    EXPECT_EQ(rules[0].backend_request_timeout_ms, 200U);
-    EXPECT_TRUE(rules[1].backends.empty());
-    EXPECT_TRUE(rules[2].backends.empty());
-    EXPECT_EQ(rules[2].request_timeout_ms, 0U);
+    ASSERT_EQ(rules[0]->backends.size(), 2U);
+    EXPECT_EQ(rules[0]->backends[0].weight, 7U);
+    EXPECT_EQ(rules[0]->backends[0].endpoints.at(0).to_string(), "10.0.0.1:8080");
+    EXPECT_FALSE(rules[0]->backends[1].valid);
+    EXPECT_EQ(rules[0]->backends[1].weight, 3U);
+    EXPECT_EQ(rules[0]->request_timeout_ms, 500U);
+    EXPECT_EQ(rules[0]->backend_request_timeout_ms, 200U);
+    EXPECT_TRUE(rules[1]->backends.empty());
+    EXPECT_TRUE(rules[2]->backends.empty());
+    EXPECT_EQ(rules[2]->request_timeout_ms, 0U);
 }
 
 TEST(HttpPlan, ListenersOfAPortStayApartForIsolation)
@@ -196,9 +196,9 @@ TEST(HttpPlan, ListenersOfAPortStayApartForIsolation)
     const std::vector<HttpListener>& listeners = plan.http[0].listeners;
     ASSERT_EQ(listeners.size(), 3U);
     EXPECT_EQ(listeners[0].name, "default/gw/any");
-    EXPECT_EQ(listeners[0].rules.at(0).name, "default/r/0");
+    EXPECT_EQ(listeners[0].rules.at(0)->name, "default/r/0");
     EXPECT_EQ(listeners[1].name, "default/gw/exact");
-    EXPECT_EQ(listeners[1].rules.at(0).name, "default/s/0");
+    EXPECT_EQ(listeners[1].rules.at(0)->name, "default/s/0");
     EXPECT_EQ(listeners[2].name, "default/gw/wild");
     EXPECT_TRUE(listeners[2].rules.empty());
 }

@@ -58,7 +58,7 @@ TEST(Infrastructure, OnlyWhatIsMissingOrOutdatedAndOursIsToBeWritten)
     world.add(service);
     EXPECT_EQ(state(), State::Foreign);
     const InfrastructureService wanted = world.plan().infrastructure.at(0);
-    model::Service& is = world.objects.services.back();
+    model::Service& is = world.objects.services.edit(world.objects.services.size() - 1);
     is.meta.labels = wanted.labels;
     is.meta.annotations = wanted.annotations;
     is.meta.labels["of"] = "another controller";
@@ -66,7 +66,7 @@ TEST(Infrastructure, OnlyWhatIsMissingOrOutdatedAndOursIsToBeWritten)
     is.ports[0].port = 81;
     EXPECT_EQ(state(), State::Outdated);
     is.ports[0].port = 80;
-    world.objects.gateways[0].infrastructure_labels.clear();
+    world.objects.gateways.edit(0).infrastructure_labels.clear();
     EXPECT_EQ(state(), State::Outdated);
 }
 

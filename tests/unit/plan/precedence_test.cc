@@ -22,8 +22,8 @@ TEST(Precedence, FirstDifferenceInTheApisOrderDecides)
 {
     struct Row {
         const char* claim;
-        model::HttpMatch first;
-        model::HttpMatch second;
+        Shared<model::HttpMatch> first;
+        Shared<model::HttpMatch> second;
     };
     const Row rows[] = {
         {"Exact before a longer prefix", match(Exact, "/a"), match(PathPrefix, "/a/long/prefix")},
@@ -49,7 +49,7 @@ TEST(Precedence, FirstDifferenceInTheApisOrderDecides)
 
 TEST(Precedence, EqualMatchesFallBackToRuleThenMatchOrder)
 {
-    const model::HttpMatch same = match(PathPrefix, "/");
+    const Shared<model::HttpMatch> same = match(PathPrefix, "/");
     EXPECT_TRUE(has_precedence({&same, "", 0, 5}, {&same, "", 1, 0}));
     EXPECT_TRUE(has_precedence({&same, "", 1, 0}, {&same, "", 1, 1}));
     EXPECT_FALSE(has_precedence({&same, "", 1, 0}, {&same, "", 1, 0}));
@@ -57,8 +57,8 @@ TEST(Precedence, EqualMatchesFallBackToRuleThenMatchOrder)
 
 TEST(Precedence, TheRoutesOwnHostnameComesBeforeThePath)
 {
-    const model::HttpMatch prefix = match(PathPrefix, "/");
-    const model::HttpMatch exact = match(Exact, "/long/path");
+    const Shared<model::HttpMatch> prefix = match(PathPrefix, "/");
+    const Shared<model::HttpMatch> exact = match(Exact, "/long/path");
     EXPECT_TRUE(has_precedence({&prefix, "a.example.com", 1, 0}, {&exact, "*.example.com", 0, 0}));
     EXPECT_TRUE(has_precedence({&prefix, "*.example.com", 1, 0}, {&exact, "*.com", 0, 0}));
     EXPECT_TRUE(has_precedence({&prefix, "*.com", 1, 0}, {&exact, "", 0, 0}));
@@ -70,7 +70,7 @@ std::string first_rule(model::HttpRoute a, model::HttpRoute b)
     World world;
     world.add(gateway("gw", {listener("web", "HTTP", 80)})).add(std::move(a)).add(std::move(b));
     const HttpListener served = world.plan().http.at(0).listeners.at(0);
-    return served.rules.at(served.hosts.at(0).entries.at(0).rule).name;
+    return served.hosts.at(0).entries.at(0).rule->name;
 }
 
 TEST(Precedence, TheOlderRouteWinsATie)
@@ -93,7 +93,7 @@ TEST(Precedence, NamespaceThenNameBreakATieOfAge)
     open.listeners[0].allowed_routes.from = model::AllowedRoutes::From::All;
     world.add(open).add(http_route("a")).add(elsewhere);
     const HttpListener served = world.plan().http.at(0).listeners.at(0);
-    EXPECT_EQ(served.rules.at(served.hosts.at(0).entries.at(0).rule).name, "aaa/z/0");
+    EXPECT_EQ(served.hosts.at(0).entries.at(0).rule->name, "aaa/z/0");
 }
 
 TEST(Precedence, TheEarlierRuleOfARouteWinsATieEvenWithAnInvalidBackend)
@@ -103,8 +103,8 @@ TEST(Precedence, TheEarlierRuleOfARouteWinsATieEvenWithAnInvalidBackend)
         .add(service("web"))
         .add(http_route("r", {parent("gw")}, {}, {rule({backend("missing")}), rule({backend("web")})}));
     const HttpListener served = world.plan().http.at(0).listeners.at(0);
-    EXPECT_EQ(served.hosts.at(0).entries.at(0).rule, 0U);
-    EXPECT_FALSE(served.rules.at(0).backends.at(0).valid);
+    EXPECT_EQ(served.hosts.at(0).entries.at(0).rule->name, "default/r/0");
+    EXPECT_FALSE(served.rules.at(0)->backends.at(0).valid);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ World http_world(model::BackendRef ref)
     return world;
 }
 
-Backend only_backend(const Plan& plan) { return plan.http.at(0).listeners.at(0).rules.at(0).backends.at(0); }
+Backend only_backend(const Plan& plan) { return plan.http.at(0).listeners.at(0).rules.at(0)->backends.at(0); }
 
 model::BackendRef in_namespace(model::BackendRef ref, const char* ns)
 {
@@ -166,7 +166,7 @@ TEST(References, ARejectedRouteStillHasResolvedRefs)
 {
     World world = http_world(backend("web"));
     world.add(service("web"));
-    world.objects.http_routes[0].parent_refs = {parent("gw", "none")};
+    world.objects.http_routes.edit(0).parent_refs = {parent("gw", "none")};
     const Plan plan = world.plan();
     EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "False/NoMatchingParent");
     EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "True/ResolvedRefs");
@@ -218,7 +218,7 @@ TEST(References, ABackendOfRefusedEndpointsAloneIsInvalidAndSaysSo)
     EXPECT_EQ(route_outcome(refused, "HTTPRoute", "r", "ResolvedRefs"), "False/UnsupportedValue");
     EXPECT_NE(route_message(refused, "HTTPRoute", "r", "ResolvedRefs").find("127.0.0.1; those of pods are accepted"),
               std::string::npos);
-    world.objects.endpoint_slices[0].endpoints.push_back(endpoint("10.1.0.5"));
+    world.objects.endpoint_slices.edit(0).endpoints.push_back(endpoint("10.1.0.5"));
     const Plan plan = world.plan();
     EXPECT_EQ(only_backend(plan).endpoints, (std::vector<SocketAddress>{{ip("10.1.0.5"), 8080}}));
     EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "True/ResolvedRefs");

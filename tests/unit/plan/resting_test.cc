@@ -43,7 +43,7 @@ TEST(RestingAddresses, OneThatIsUsedAgainRestsAnewWhenItIsGivenUp)
 TEST(RestingAddresses, AGatewayThatGoesAndComesUnderItsNameGetsAnother)
 {
     World world;
-    world.objects.gateway_classes[0].parameters_ref =
+    world.objects.gateway_classes.edit(0).parameters_ref =
         model::ParametersReference{"sluice.dev", "NodeGatewayConfig", "pools", {}};
     world.facts.cluster = world.facts.is_leader = true;
     world.facts.name = "a";

@@ -319,10 +319,9 @@ TEST_P(HttpConnection, ANewPlanFailsNoRequest)
     Acceptor before, after;
     auto plan_for = [&](const Acceptor& acceptor, std::uint16_t port) {
         auto plan = std::make_shared<plan::Plan>();
-        plan::HttpListener listener{.name = "default/g/http", .hostname = "", .hosts = {}, .rules = {to(acceptor)}};
-        listener.hosts.push_back({"", {{model::HttpMatch{}, 0}}});
-        plan->http.push_back(
-            {.addresses = {*IpAddress::parse("127.0.0.1")}, .port = port, .listeners = {std::move(listener)}});
+        plan->http.push_back({.addresses = {*IpAddress::parse("127.0.0.1")},
+                              .port = port,
+                              .listeners = {listener_to(to(acceptor), "default/g/http")}});
         return plan;
     };
     const std::uint16_t port = free_port();

@@ -35,8 +35,8 @@ inline void add_host(plan::HttpListener& listener, std::string hostname, const s
     plan::HttpHost& host = listener.hosts.emplace_back();
     host.hostname = std::move(hostname);
     for (std::size_t i = 0; i < matches.size(); ++i) {
-        host.entries.push_back({matches[i], static_cast<std::uint32_t>(listener.rules.size())});
-        listener.rules.emplace_back().name = label + std::to_string(i);
+        listener.rules.push_back(plan::HttpRule{.name = label + std::to_string(i)});
+        host.entries.push_back({matches[i], listener.rules.back()});
     }
 }
 

@@ -67,10 +67,9 @@ TEST(RouterPath, RoutesAreMatchedInCanonicalForm)
 
 TEST(RouterPath, AnEntryThatCannotMatchLeavesTheOthersAlone)
 {
-    plan::HttpPort port = port_of({regex("("), exact("/a%2fb"), prefix("no-slash"), prefix("/a"), prefix("/a")});
-    port.listeners[0].hosts[0].entries[3].rule = 99;
+    const plan::HttpPort port = port_of({regex("("), exact("/a%2fb"), prefix("no-slash"), prefix("/a"), prefix("/a")});
     const auto router = Router::make(port);
-    EXPECT_EQ(rule_for(*router, get("a", "/a")), "4");
+    EXPECT_EQ(rule_for(*router, get("a", "/a")), "3");
     EXPECT_EQ(rule_for(*router, get("a", "(")), "-");
     EXPECT_EQ(rule_for(*router, get("a", "/a%2fb")), "-");
 }

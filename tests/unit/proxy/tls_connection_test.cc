@@ -93,9 +93,8 @@ plan::TlsTermination termination(const std::string& name)
 
 plan::HttpListener https(const std::string& hostname, const plan::HttpRule& rule)
 {
-    plan::HttpListener listener{.name = "default/g/" + hostname, .hostname = hostname, .rules = {rule}};
-    listener.tls = std::make_shared<const plan::TlsTermination>(termination(hostname));
-    listener.hosts.push_back({hostname, {{model::HttpMatch{}, 0}}});
+    plan::HttpListener listener = listener_to(rule, "default/g/" + hostname, hostname);
+    listener.tls = termination(hostname);
     return listener;
 }
 
