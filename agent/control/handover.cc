@@ -16,6 +16,7 @@ namespace sluice::control {
 namespace {
 
 constexpr int kAnswerMs = 5'000;
+constexpr int kTriesMax = 10;
 
 // An abstract name (unix(7)): gone with its last holder, whatever ended it.
 socklen_t set_name(sockaddr_un& address, const std::string& name)
@@ -58,13 +59,19 @@ Result<void> Handover::take()
 {
     successor_.reset();
     predecessor_.reset();
-    const auto asked = ask();
-    if (!asked)
-        return std::unexpected(asked.error());
-    if (!*asked)
-        spdlog::warn("another user's process holds the socket @{}: an update of this agent will have a gap", name_);
-    else if (auto listening = listen(); !listening)
-        return listening;
+    for (int tries = 1; !listener_.valid(); ++tries) {
+        const auto asked = ask();
+        if (!asked)
+            return std::unexpected(asked.error());
+        if (!*asked) {
+            spdlog::warn("another user's process holds the socket @{}: an update of this agent will have a gap", name_);
+            break;
+        }
+        // Of an agent that ends the kernel closes one descriptor after the other: its name may be the last to go.
+        if (auto listening = listen();
+            !listening && (listening.error().errno_value != EADDRINUSE || tries == kTriesMax))
+            return listening;
+    }
     in_control_ = true;
     return {};
 }

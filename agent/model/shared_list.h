@@ -69,7 +69,7 @@ public:
     void erase(const_iterator at) { values_.erase(at.at_); }
     // Another object in the place of one.
     void replace(std::size_t i, T object) { values_[i] = std::make_shared<const T>(std::move(object)); }
-    // Puts a copy in the place of one, to be changed before this list is copied.
+    // Puts a copy in the place of one, to be changed before this list is copied. For tests and benchmarks.
     [[nodiscard]] T& edit(std::size_t i)
     {
         auto copy = std::make_shared<T>(*values_[i]);

@@ -21,8 +21,8 @@ public:
     // Attaches to every listener that a parent selects and that lets the route in, and sets each parent's verdict.
     // Routes must come from old to young, and stay where they are. A route that is not `supported` attaches nowhere.
     void attach(RouteState& route);
-    // The same for a route that was attached before to the same Gateways, without looking for its listeners again.
-    // False: routes of the other kind have changed what it may have; it is to be attached anew.
+    // The same, in the same order, for a route that was attached before to the same Gateways, without looking for its
+    // listeners again. False: routes of the other kind have changed what it may have, and attach() must follow.
     [[nodiscard]] bool attach_again(const RouteState& route);
 
 private:

@@ -39,19 +39,18 @@ void plan_route(RouteState& route, Attacher& attacher, References& references, R
     if (!route.is_new && attacher.attach_again(route))
         return;
     if (route.is_new) {
-        route.is_new = false;
         route.parents = attacher.our_parents(*route.spec);
-        if (route.parents.empty())
-            return;
-        build_rules(route, references, regex_errors);
+        if (!route.parents.empty())
+            build_rules(route, references, regex_errors);
     }
     attacher.attach(route);
     route.status = route_status(route);
+    route.is_new = false;
 }
 
 }  // namespace
 
-Planner::Planner() : memory_(std::make_unique<RouteMemory>()) {}
+Planner::Planner() : routes_(std::make_unique<RouteMemory>()) {}
 Planner::~Planner() = default;
 
 Plan Planner::plan(const model::Objects& objects, const NodeFacts& facts)
@@ -67,10 +66,10 @@ Plan Planner::plan(const model::Objects& objects, const NodeFacts& facts)
     resolve_conflicts(gateways);
 
     Attacher attacher(gateways, objects);
-    Policies policies(objects, certificates);
+    Policies policies(objects, certificates, backend_tls_);
     References references(objects, facts, grants, policies);
     RegexErrors regex_errors;
-    for (const std::unique_ptr<RouteState>& route : memory_->update(objects, facts)) {
+    for (const std::unique_ptr<RouteState>& route : routes_->update(objects, facts)) {
         plan_route(*route, attacher, references, regex_errors);
         if (route->parents.empty()) {
             plan.others.push_back({route->kind, route->spec->meta.ns, route->spec->meta.name});

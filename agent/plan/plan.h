@@ -129,7 +129,8 @@ struct HttpRule {
 struct HttpEntry {
     Shared<model::HttpMatch> match;
     Shared<HttpRule> rule;
-    bool operator==(const HttpEntry&) const = default;
+    // Rules are compared where they are listed, once each.
+    bool operator==(const HttpEntry& other) const { return match == other.match && rule->name == other.rule->name; }
 };
 
 // All matches for one hostname of a listener, in Gateway API precedence: the first that matches wins (precedence.h has
@@ -203,7 +204,8 @@ using PlanPtr = std::shared_ptr<const Plan>;
 [[nodiscard]] Plan make_plan(const model::Objects& objects, const NodeFacts& facts);
 
 // Makes plans one after the other, each equal to what make_plan gives. What the last one found out about a route is
-// kept while the route and the Services that it names are the same objects, and all else is as it was.
+// kept while the route, the Services that it names and their endpoints are the same objects, and everything else is but
+// routes, Services and endpoints. One thread at a time.
 class Planner {
 public:
     Planner();
@@ -213,7 +215,8 @@ public:
     [[nodiscard]] Plan plan(const model::Objects& objects, const NodeFacts& facts);
 
 private:
-    std::unique_ptr<RouteMemory> memory_;
+    std::unique_ptr<RouteMemory> routes_;
+    std::vector<Shared<BackendTls>> backend_tls_;
 };
 
 }  // namespace sluice::plan

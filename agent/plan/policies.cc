@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "agent/plan/status.h"
 
@@ -12,7 +13,7 @@ namespace {
 
 constexpr ReferenceReasons kReasons{"InvalidCACertificateRef", "InvalidKind"};
 
-void evaluate(PolicyState& policy, const Certificates& certificates)
+void evaluate(PolicyState& policy, const Certificates& certificates, const std::vector<Shared<BackendTls>>& known)
 {
     const model::BackendTlsPolicy& spec = *policy.spec;
     BackendTls tls;
@@ -35,13 +36,16 @@ void evaluate(PolicyState& policy, const Certificates& certificates)
             return;
         }
     }
-    policy.tls = std::make_shared<const BackendTls>(std::move(tls));
+    const auto same = std::ranges::find_if(known, [&](const Shared<BackendTls>& one) { return *one == tls; });
+    policy.tls = same != known.end() ? *same : Shared<BackendTls>(std::move(tls));
 }
 
 }  // namespace
 
-Policies::Policies(const model::Objects& objects, const Certificates& certificates)
+Policies::Policies(const model::Objects& objects, const Certificates& certificates,
+                   std::vector<Shared<BackendTls>>& known)
 {
+    const std::vector<Shared<BackendTls>> before = std::exchange(known, {});
     if (objects.backend_tls_policies.empty())
         return;
     std::unordered_map<NameView, const model::Service*, NameViewHash> services;
@@ -52,7 +56,9 @@ Policies::Policies(const model::Objects& objects, const Certificates& certificat
     std::ranges::sort(policies_,
                       [](const PolicyState& a, const PolicyState& b) { return is_older(a.spec->meta, b.spec->meta); });
     for (PolicyState& policy : policies_) {
-        evaluate(policy, certificates);
+        evaluate(policy, certificates, before);
+        if (policy.tls)
+            known.push_back(policy.tls);
         for (const model::PolicyTarget& target : policy.spec->targets) {
             if (!target.group.empty() || target.kind != model::Service::kKind)
                 continue;

@@ -23,8 +23,9 @@ struct PolicyState {
 
 class Policies {
 public:
-    // Both must outlive it.
-    Policies(const model::Objects& objects, const Certificates& certificates);
+    // All must outlive it. `known`: what the policies of the last plan said; one that says the same has the same value,
+    // so that backends share it from plan to plan. It is replaced by what those of this one say.
+    Policies(const model::Objects& objects, const Certificates& certificates, std::vector<Shared<BackendTls>>& known);
     Policies(const Policies&) = delete;
     Policies& operator=(const Policies&) = delete;
 

@@ -88,6 +88,7 @@ bool refers_to(const RouteSpec& route, const Names& services)
 }  // namespace
 
 // Whether everything but routes, Services and endpoints is as it was.
+static_assert(sizeof(model::Objects) == 16 * sizeof(model::SharedList<model::Node>), "is a new list among the rest?");
 bool RouteMemory::knows_the_rest(const model::Objects& objects, const NodeFacts& facts) const
 {
     const auto is_same = [&](const auto... lists) { return ((objects_.*lists).is_same(objects.*lists) && ...); };

@@ -12,7 +12,8 @@ namespace sluice::plan {
 class RouteMemory {
 public:
     // Every route, oldest first. Known ones are as the last call's user left them; of the others there is nothing but
-    // the object. `objects` and `facts` must be those of the plan that this is for; copies are kept.
+    // the object. `objects` and `facts` must be those of the plan that this is for; copies are kept, and what is
+    // returned points into them. Valid until the next call.
     [[nodiscard]] const std::vector<std::unique_ptr<RouteState>>& update(const model::Objects& objects,
                                                                          const NodeFacts& facts);
 

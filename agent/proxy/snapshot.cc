@@ -47,12 +47,13 @@ void Snapshot::add_backends(const std::vector<plan::Backend>& backends, TlsConte
                             const std::string& listener)
 {
     for (const plan::Backend& backend : backends) {
-        if (!backend.tls || tls_backends_.contains(backend.tls.get()))
+        const std::pair key(backend.tls.get(), backend.app_protocol);
+        if (!backend.tls || tls_backends_.contains(key))
             continue;
         auto made = contexts.of(*backend.tls, backend.app_protocol);
         if (!made)
             problems_.push_back({listener, backend.name + ": " + to_string(made.error())});
-        tls_backends_[backend.tls.get()] = made.value_or(nullptr);
+        tls_backends_[key] = made.value_or(nullptr);
     }
 }
 
@@ -64,7 +65,7 @@ std::shared_ptr<const TlsServerContext> Snapshot::tls_of(const plan::TlsHost& ho
 
 std::shared_ptr<const TlsClientContext> Snapshot::tls_of(const plan::Backend& backend) const
 {
-    const auto found = tls_backends_.find(backend.tls.get());
+    const auto found = tls_backends_.find({backend.tls.get(), backend.app_protocol});
     return found == tls_backends_.end() ? nullptr : found->second;
 }
 

@@ -44,7 +44,9 @@ private:
     std::map<Key, Target> targets_;
     Target none_;
     std::unordered_map<const plan::TlsHost*, std::shared_ptr<const TlsServerContext>> tls_hosts_;
-    std::unordered_map<const plan::BackendTls*, std::shared_ptr<const TlsClientContext>> tls_backends_;
+    // By what a context is made of: the protocol is offered in the handshake.
+    std::map<std::pair<const plan::BackendTls*, plan::AppProtocol>, std::shared_ptr<const TlsClientContext>>
+        tls_backends_;
     std::vector<ListenProblem> problems_;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

@@ -71,6 +71,8 @@ nlohmann::json trimmed(const nlohmann::json& object, const Resource& resource)
     }
     if (resource.kind == model::Gateway::kKind)
         metadata["uid"] = text_of(object.at("metadata"), "uid");  // what nodes say of it is of one object alone
+    if (resource.kind == model::Node::kKind)
+        metadata.erase("annotations");  // agents of others write there all the time
     if (const auto notes = metadata.find("annotations"); notes != metadata.end() && notes->is_object())
         notes->erase("kubectl.kubernetes.io/last-applied-configuration");
     kept["metadata"] = std::move(metadata);

@@ -89,19 +89,53 @@ private:
     }
     model::Gateway some_gateway()
     {
-        return gateway(number(2) == 0 ? "gw" : "second",
-                       {listener("web", "HTTP", 80, number(2) == 0 ? "*.example.com" : ""),
-                        listener("tcp", "TCP", static_cast<std::uint16_t>(9000 + number(2))),
-                        tls_listener("end", "TLS", 443)});
+        model::Gateway one = gateway(number(2) == 0 ? "gw" : "second",
+                                     {listener("web", "HTTP", 80, number(2) == 0 ? "*.example.com" : ""),
+                                      listener("tcp", "TCP", static_cast<std::uint16_t>(9000 + number(2))),
+                                      tls_listener("end", "TLS", 443)});
+        if (number(3) == 0) {
+            one.listeners[0].allowed_routes.from = model::AllowedRoutes::From::Selector;
+            one.listeners[0].allowed_routes.selector.match_labels = {{"in", "yes"}};
+        }
+        return one;
     }
     std::string rarely()
     {
-        switch (number(4)) {
+        switch (number(9)) {
         case 0: facts.addresses = {ip(("192.0.2." + std::to_string(1 + number(3))).c_str())}; return "facts";
         case 1: return drop(objects.reference_grants, "grant");
         case 2: return drop(objects.backend_tls_policies, "policy");
-        default: return put(objects.config_maps, config_map("ca", "default", pem("CERTIFICATE", name("b"))));
+        case 3: return put(objects.config_maps, config_map("ca", "default", pem("CERTIFICATE", name("b"))));
+        case 4: return put(objects.secrets, some_secret());
+        case 5: return put(objects.namespaces, some_namespace());
+        case 6: return put(objects.nodes, node("n1", {address()}));  // endpoints there are refused
+        case 7:
+            return put(objects.node_gateway_configs,
+                       config({"203.0.113.1-203.0.113." + std::to_string(2 + number(2))}));
+        default: return put(objects.gateway_classes, some_class());
         }
+    }
+    model::Secret some_secret()
+    {
+        model::Secret one = secret("cert");
+        one.tls_crt = pem("CERTIFICATE", name("b"));
+        return one;
+    }
+    model::Namespace some_namespace()
+    {
+        model::Namespace one;
+        one.meta = meta("default", "");
+        one.meta.labels = {{"in", number(2) == 0 ? "yes" : "no"}};
+        return one;
+    }
+    model::GatewayClass some_class()
+    {
+        model::GatewayClass one = objects.gateway_classes[0];
+        one.parameters_ref.reset();
+        if (number(2) == 0)
+            one.parameters_ref =
+                model::ParametersReference{model::kConfigGroup, model::NodeGatewayConfig::kKind, "pools", {}};
+        return one;
     }
 
     template <class T> std::string put(model::SharedList<T>& list, T one)
@@ -148,6 +182,23 @@ TEST(Planner, SaysWhatOneSaysThatRemembersNothing)
     EXPECT_GT(kept, 1000U) << "nothing is remembered";
 }
 
+TEST(Planner, BackendsShareWhatAPolicySaysWhenOneOfThemChanges)
+{
+    World world;
+    world.add(gateway("gw", {listener("web", "HTTP", 80)})).add(service("web")).add(config_map("ca"));
+    world.add(tls_policy("p", "web")).add(http_route("a")).add(http_route("b"));
+    Planner planner;
+    const Plan before = planner.plan(world.objects, world.facts);
+    world.objects.http_routes.edit(1).rules[0].request_timeout_ms = 5;
+    const Plan after = planner.plan(world.objects, world.facts);
+    const auto tls_of = [](const Plan& plan, std::size_t rule) {
+        return plan.http.at(0).listeners.at(0).rules.at(rule)->backends.at(0).tls.get();
+    };
+    ASSERT_NE(tls_of(before, 0), nullptr);
+    EXPECT_EQ(tls_of(after, 0), tls_of(before, 0));
+    EXPECT_EQ(tls_of(after, 1), tls_of(before, 0));
+}
+
 // By address: the same one is no equal one.
 std::vector<const HttpRule*> rules_of(const Plan& plan)
 {
@@ -181,7 +232,8 @@ TEST(Planner, MakesAnewOnlyWhatAChangeCanTouch)
     EXPECT_NE(rules_of(moved)[2], before[2]);
 
     world.facts.addresses.push_back(ip("192.0.2.9"));
-    EXPECT_NE(rules_of(planner.plan(world.objects, world.facts))[0], before[0]) << "endpoints there may be refused";
+    EXPECT_NE(rules_of(planner.plan(world.objects, world.facts))[0], before[0])
+        << "in a cluster it could be an endpoint's";
 }
 
 }  // namespace
