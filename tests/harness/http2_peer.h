@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -269,6 +270,20 @@ private:
     std::vector<std::int32_t> heads_;
     bool went_away_ = false;
     bool closed_ = false;
+};
+
+/// One HTTP/2 client of the proxy.
+class Http2ClientTest : public ProxyTest {
+protected:
+    /// `window`: of each stream, in bytes.
+    void serve_client(plan::HttpRule rule, std::uint32_t window = 65'535)
+    {
+        client_.emplace(Peer::connect(serve(std::move(rule))), Http2Peer::Side::Client, window);
+    }
+    Http2Peer& client() { return *client_; }
+
+private:
+    std::optional<Http2Peer> client_;
 };
 
 }  // namespace sluice::test
