@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -101,10 +102,26 @@ private:
     {
         UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         const sockaddr_in to = loopback(port);
-        if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
+        if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 &&
+            !is_connected_later(fd.get())) {
+            std::perror("connect");
             give_up("the proxy does not accept");
+        }
         end_by_reset(fd.get());
         return fd;
+    }
+    // libFuzzer's clock interrupts a connect, which goes on by itself.
+    static bool is_connected_later(int fd)
+    {
+        if (errno != EINTR)
+            return false;
+        pollfd connected{fd, POLLOUT, 0};
+        while (::poll(&connected, 1, kWaitMs) < 0 && errno == EINTR)
+            continue;
+        int error = 0;
+        socklen_t size = sizeof error;
+        ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        return (connected.revents & POLLOUT) != 0 && error == 0;
     }
     static void end_by_reset(int fd)  // no port is held for a minute
     {
@@ -158,8 +175,10 @@ private:
             pollfd ready{plain_.fd.get(), POLLIN, 0};
             ::poll(&ready, 1, -1);
             const UniqueFd backend(::accept4(plain_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            if (!backend.valid() && errno == EINVAL)
+                return;  // shut down
             if (!backend.valid())
-                return;
+                continue;
             end_by_reset(backend.get());
             std::array<char, 16'384> buffer;
             pollfd readable{backend.get(), POLLIN, 0};
