@@ -1,6 +1,6 @@
 # Warnings are errors for our own code; third_party is compiled without them. With gcc's sanitizers they are not: what they add
-# to the code makes its optimiser warn of paths that do not exist, and the dev tree has every file as well. To clang gcc's own headers are deprecated in themselves
-# (std::inplace_merge).
+# to the code makes its optimiser warn of paths that do not exist, and the dev tree has every file as well. To clang gcc's own
+# headers are deprecated in themselves (std::inplace_merge).
 add_library(sluice_warnings INTERFACE)
 target_compile_options(sluice_warnings INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wold-style-cast -Wnon-virtual-dtor -Wno-missing-field-initializers
