@@ -3,6 +3,7 @@
 // Moved from the connection that read them to the one that sends them; whoever sends keeps them until they are sent.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,15 +16,16 @@ class Bytes {
 public:
     Bytes() = default;
     explicit Bytes(Buffer buffer) : buffer_(std::move(buffer)) {}
-    explicit Bytes(std::string text) : spill_(std::move(text)), spilled_(true) {}
-    Bytes(Bytes&& other) noexcept { *this = std::move(other); }
+    explicit Bytes(std::string text) : spill_(std::make_unique<std::string>(std::move(text))) {}
+    Bytes(Bytes&& other) noexcept
+        : buffer_(std::move(other.buffer_)), spill_(std::move(other.spill_)), used_(std::exchange(other.used_, 0))
+    {
+    }
     Bytes& operator=(Bytes&& other) noexcept
     {
         buffer_ = std::move(other.buffer_);
         spill_ = std::move(other.spill_);
         used_ = std::exchange(other.used_, 0);
-        spilled_ = std::exchange(other.spilled_, false);
-        other.spill_.clear();
         return *this;
     }
     Bytes(const Bytes&) = delete;
@@ -32,11 +34,11 @@ public:
 
     [[nodiscard]] std::string_view view() const
     {
-        return (spilled_ ? std::string_view(spill_) : buffer_.view()).substr(used_);
+        return (spill_ ? std::string_view(*spill_) : buffer_.view()).substr(used_);
     }
-    [[nodiscard]] bool empty() const { return view().empty(); }
-    [[nodiscard]] std::size_t size() const { return view().size(); }
-    [[nodiscard]] char* data() { return (spilled_ ? spill_.data() : buffer_.data()) + used_; }
+    [[nodiscard]] std::size_t size() const { return (spill_ ? spill_->size() : buffer_.size()) - used_; }
+    [[nodiscard]] bool empty() const { return size() == 0; }
+    [[nodiscard]] char* data() { return (spill_ ? spill_->data() : buffer_.data()) + used_; }
 
     void append(Buffer buffer)
     {
@@ -46,17 +48,13 @@ public:
             return;
         }
         keep();
-        spill_ += buffer.view();
+        *spill_ += buffer.view();
     }
     // Copies what is left and gives the loop's buffer back: before a wait whose end the sender decides.
     void keep()
     {
-        if (spilled_)
-            return;
-        std::string copy(view());
-        clear();
-        spill_ = std::move(copy);
-        spilled_ = true;
+        if (!spill_)
+            *this = Bytes(std::string(view()));
     }
     void consume(std::size_t count)
     {
@@ -68,30 +66,28 @@ public:
     // what stays.
     [[nodiscard]] Bytes split(std::size_t count, std::size_t rest)
     {
-        std::string stays(view().substr(rest));
-        Bytes front = std::move(*this);
-        if (front.spilled_)
-            front.spill_.resize(front.used_ + count);
+        Bytes stays;
+        if (rest < size())
+            stays = Bytes(std::string(view().substr(rest)));
+        Bytes front = std::exchange(*this, std::move(stays));
+        if (front.spill_)
+            front.spill_->resize(front.used_ + count);
         else
             front.buffer_.shrink(static_cast<std::uint32_t>(front.used_ + count));
-        clear();
-        if (!stays.empty())
-            *this = Bytes(std::move(stays));
         return front;
     }
     void clear()
     {
         buffer_.reset();
-        std::string().swap(spill_);  // an idle connection holds no memory of its last request
-        spilled_ = false;
+        spill_.reset();
         used_ = 0;
     }
 
 private:
     Buffer buffer_;
-    std::string spill_;
+    std::unique_ptr<std::string>
+        spill_;  // instead of the buffer; an idle connection holds no memory of its last request
     std::size_t used_ = 0;
-    bool spilled_ = false;
 };
 
 }  // namespace sluice::proxy

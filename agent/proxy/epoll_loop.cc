@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -13,13 +14,13 @@ namespace {
 
 constexpr int kAcceptsPerTurn = 64;
 
-ssize_t send_spans(int fd, std::span<iovec> spans)
+ssize_t send_spans(int fd, std::span<const iovec> spans)
 {
     constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
     if (spans.size() == 1)
         return ::send(fd, spans[0].iov_base, spans[0].iov_len, kFlags);
     msghdr message{};
-    message.msg_iov = spans.data();
+    message.msg_iov = const_cast<iovec*>(spans.data());  // sendmsg only reads them
     message.msg_iovlen = spans.size();
     return ::sendmsg(fd, &message, kFlags);
 }
@@ -104,14 +105,22 @@ void EpollLoop::wait_readable(int fd, Completion& completion)
     set_level_in(fd, descriptor, true);
 }
 
-void EpollLoop::send(int fd, std::span<const iovec> spans, Completion& completion)
+bool EpollLoop::send(int fd, std::span<const iovec> spans, Completion& completion)
 {
+    std::size_t size = 0;
+    for (const iovec& span : spans)
+        size += span.iov_len;
+    const ssize_t count = send_spans(fd, spans);
+    if (count == static_cast<ssize_t>(size))
+        return true;
     Descriptor& descriptor = at(fd);
     start(descriptor.out, Op::Send, completion, descriptor);
     descriptor.unsent.assign(spans.begin(), spans.end());
-    descriptor.sent = 0;
+    descriptor.sent = static_cast<int>(std::max<ssize_t>(count, 0));
+    drop_front(descriptor.unsent, static_cast<std::size_t>(descriptor.sent));
     if (!send_some(fd, descriptor))
         add(fd, descriptor);
+    return false;
 }
 
 bool EpollLoop::send_some(int fd, Descriptor& descriptor)

@@ -19,7 +19,7 @@ public:
     [[nodiscard]] IoKind kind() const override { return IoKind::Epoll; }
     void accept(int listen_fd, Completion& completion) override;
     void recv(int fd, Completion& completion, Amount amount) override;
-    void send(int fd, std::span<const iovec> spans, Completion& completion) override;
+    bool send(int fd, std::span<const iovec> spans, Completion& completion) override;
     void connect(int fd, const SocketAddress& address, Completion& completion) override;
     void wait_readable(int fd, Completion& completion) override;
     void cancel(Completion& completion) override;

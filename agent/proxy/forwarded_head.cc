@@ -45,10 +45,10 @@ public:
     {
         const std::size_t at = out_->text.size();
         line(name, value);
-        if (to_http2_) {
-            for (std::size_t i = at; i < at + name.size(); ++i)
-                out_->text[i] = http1::to_lower(out_->text[i]);
-        }
+        if (!to_http2_)
+            return;
+        for (std::size_t i = at; i < at + name.size(); ++i)
+            out_->text[i] = http1::to_lower(out_->text[i]);
         out_->fields.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + name.size() + 2),
                                 static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size())});
     }
@@ -108,28 +108,23 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
                           const Arrival& from, const model::HeaderModifier& modifier, bool end, bool to_http2)
 {
     const std::span<const http1::Header> headers(head.headers, head.header_count);
-    const bool names_fields = http1::find_field(headers, "connection") != nullptr;
+    const bool names_fields = http1::names_fields(headers);
     // An upgrade with a body is forwarded as the plain request that it is too: a tunnel could begin amid the body.
     out.upgrade = head.upgrade && end && !to_http2;
     out.is_head = head.method == "HEAD";
     out.method.assign(head.method);
-    out.path.assign(path);
-    if (!head.query.empty()) {
-        out.path += '?';
-        out.path += head.query;
+    const std::string own_authority = head.authority.empty() ? from.local.to_string() : "";  // HTTP/1.0 without Host
+    const std::string_view authority = head.authority.empty() ? own_authority : head.authority;
+    const std::string_view mark = head.query.empty() ? "" : "?";
+    if (to_http2) {
+        out.authority.assign(authority);
+        out.path.assign(path).append(mark).append(head.query);
+        out.fields.clear();
     }
-    if (head.authority.empty())
-        out.authority = from.local.to_string();  // HTTP/1.0 without Host
-    else
-        out.authority.assign(head.authority);
-    out.fields.clear();
     std::string& text = out.text;
-    text.assign(out.method);
-    text += ' ';
-    text += out.path;
-    text += " HTTP/1.1\r\n";
+    text.clear();
+    http1::append(text, head.method, " ", path, mark, head.query, " HTTP/1.1\r\nHost: ", authority, "\r\n");
     Writer writer(out, to_http2);
-    writer.line("Host", out.authority);
     for (const http1::Header& header : headers) {
         if (http1::is_hop_by_hop(header.name) || is_owned_by_gateway(header.name) ||
             (names_fields && http1::has_token(headers, "connection", header.name)) ||
@@ -141,7 +136,7 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
         for (const model::HeaderField& field : *fields)
             writer.field(field.name, field.value);
     }
-    write_forwarded_fields(writer, headers, from, out.authority);
+    write_forwarded_fields(writer, headers, from, authority);
     write_framing(writer, out, head, end, to_http2);
     if (to_http2 && http1::has_token(headers, "te", "trailers"))
         writer.field("te", "trailers");
@@ -198,7 +193,7 @@ std::string redirect_location(const model::Redirect& redirect, const http1::Requ
 ResponseFilter::ResponseFilter(const http1::ResponseHead& head, const model::HeaderModifier* modifier)
     : headers_(head.headers, head.header_count),
       modifier_(modifier),
-      names_fields_(http1::find_field(headers_, "connection") != nullptr),
+      names_fields_(http1::names_fields(headers_)),
       owns_length_(head.framing != http1::Framing::None || head.status == 204 || head.status < 200)
 {
 }

@@ -53,6 +53,13 @@ constexpr std::array<std::string_view, 10> kHopByHop{
     "connection",         "keep-alive",          "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
     "proxy-authenticate", "proxy-authorization", "http2-settings"};
 
+std::uint64_t to_lower_word(std::uint64_t word)
+{
+    const std::uint64_t low = word & ~kHighs;  // so that no sum below carries
+    const std::uint64_t upper = (low + kOnes * (0x80 - 'A')) & ~(low + kOnes * (0x7f - 'Z')) & ~word & kHighs;
+    return word | upper >> 2U;
+}
+
 }  // namespace
 
 int status_code(Reject reject) { return row_of(reject).status_code; }
@@ -60,7 +67,14 @@ std::string_view reason(Reject reject) { return row_of(reject).reason; }
 
 bool equals_ignoring_case_of_size(const char* a, const char* b, std::size_t size)
 {
-    return std::equal(a, a + size, b, [](char x, char y) { return to_lower(x) == to_lower(y); });
+    constexpr std::size_t kWord = 8;
+    if (size < kWord)
+        return std::equal(a, a + size, b, [](char x, char y) { return to_lower(x) == to_lower(y); });
+    for (std::size_t i = 0; i + kWord < size; i += kWord) {
+        if (to_lower_word(load_word(a + i)) != to_lower_word(load_word(b + i)))
+            return false;
+    }
+    return to_lower_word(load_word(a + size - kWord)) == to_lower_word(load_word(b + size - kWord));
 }
 
 bool is_hop_by_hop(std::string_view name)
@@ -105,6 +119,21 @@ std::string_view value_of(std::span<const Header> headers, std::string_view name
     return field == nullptr ? std::string_view{} : field->value;
 }
 
+bool names_fields(std::span<const Header> headers)
+{
+    for (const Header& header : headers) {
+        if (!equals_ignoring_case(header.name, "connection"))
+            continue;
+        for (std::string_view list = header.value; !list.empty();) {
+            const std::string_view option = next_element(list);
+            // No field is named Close (RFC 9110 section 16.3.1).
+            if (!option.empty() && !equals_ignoring_case(option, "close") && !is_hop_by_hop(option))
+                return true;
+        }
+    }
+    return false;
+}
+
 bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token)
 {
     for (const Header& header : headers) {
@@ -120,18 +149,7 @@ bool has_token(std::span<const Header> headers, std::string_view name, std::stri
 
 void append_field(std::string& head, std::string_view name, std::string_view value)
 {
-    constexpr std::string_view kSeparator = ": ";
-    constexpr std::string_view kEnd = "\r\n";
-    const std::size_t before = head.size();
-    const std::size_t after = before + name.size() + kSeparator.size() + value.size() + kEnd.size();
-    if (head.capacity() < after)
-        head.reserve(2 * after);
-    head.resize_and_overwrite(after, [&](char* text, std::size_t size) {
-        char* at = text + before;
-        for (const std::string_view part : {name, kSeparator, value, kEnd})
-            at = std::ranges::copy(part, at).out;
-        return size;
-    });
+    append(head, name, ": ", value, "\r\n");
 }
 
 }  // namespace sluice::proxy::http1

@@ -110,7 +110,9 @@ struct ParseResult {
 [[nodiscard]] bool equals_ignoring_case_of_size(const char* a, const char* b, std::size_t size);
 [[nodiscard]] inline bool equals_ignoring_case(std::string_view a, std::string_view b)
 {
-    return a.size() == b.size() && equals_ignoring_case_of_size(a.data(), b.data(), a.size());
+    constexpr int kCase = 0x20;  // the bit in which a letter's cases differ; the first bytes tell most names apart
+    return a.size() == b.size() &&
+           (a.empty() || (((a[0] ^ b[0]) & ~kCase) == 0 && equals_ignoring_case_of_size(a.data(), b.data(), a.size())));
 }
 // The first field of that name; nullptr: none.
 [[nodiscard]] const Header* find_field(std::span<const Header> headers, std::string_view name);
@@ -118,8 +120,27 @@ struct ParseResult {
 [[nodiscard]] std::string_view value_of(std::span<const Header> headers, std::string_view name);
 // Whether a field `name` among these lists `token`.
 [[nodiscard]] bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token);
+// Whether Connection names a field that is not hop-by-hop anyway.
+[[nodiscard]] bool names_fields(std::span<const Header> headers);
 
-// Appends a field's line to a head: no more than one growth of it.
+// Appends all parts to a head: no more than one growth of it.
+template <class... Parts> void append(std::string& head, const Parts&... parts)
+{
+    const std::size_t before = head.size();
+    const std::size_t after = (before + ... + std::string_view(parts).size());
+    if (head.capacity() < after)
+        head.reserve(2 * after);
+    head.resize_and_overwrite(after, [&](char* text, std::size_t size) {
+        char* at = text + before;
+        const auto add = [&at](std::string_view part) {
+            std::char_traits<char>::copy(at, part.data(), part.size());
+            at += part.size();
+        };
+        (add(parts), ...);
+        return size;
+    });
+}
+// Appends a field's line.
 void append_field(std::string& head, std::string_view name, std::string_view value);
 
 // Bytes of chunk extensions beyond what the data outweighs, and bytes of trailers: both are read and dropped.

@@ -2,8 +2,9 @@
 #include "agent/proxy/http1_body.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace sluice::proxy {
 namespace {
@@ -74,32 +75,32 @@ bool BodyReader::end_of_input()
 
 void Http1Output::set_body(Bytes body, bool chunked, bool end)
 {
-    body_ = std::move(body);
+    constexpr std::size_t kCopiedMax = 1024;  // cheaper than a span more for the kernel, and the buffer is free at once
+    constexpr std::string_view kTail = "\r\n0\r\n\r\n";
     has_body_ = true;
-    chunked_ = chunked;
-    end_ = end;
+    const std::string_view data = body.view();
+    if (chunked && !data.empty()) {
+        char digits[16];
+        head.append(digits, std::to_chars(digits, digits + sizeof digits, data.size(), 16).ptr) += "\r\n";
+    }
+    if (chunked && !data.empty())
+        tail_ = end ? kTail : kTail.substr(0, 2);
+    else if (chunked && end)
+        tail_ = kTail.substr(2);
+    if (data.size() > kCopiedMax) {
+        body_ = std::move(body);
+        return;
+    }
+    head.append(data) += std::exchange(tail_, {});
 }
 
 std::span<const iovec> Http1Output::spans()
 {
-    constexpr std::string_view kTail = "\r\n0\r\n\r\n";
     std::size_t count = 0;
-    const auto add = [&](std::string_view text) { spans_[count++] = span_of(text); };
-    if (!head.empty())
-        add(head);
-    if (!has_body_)
-        return {spans_.data(), count};
-    const std::string_view data = body_.view();
-    if (!data.empty() && chunked_) {
-        const int length = std::snprintf(size_line_, sizeof size_line_, "%zx\r\n", data.size());
-        add({size_line_, static_cast<std::size_t>(length)});
+    for (const std::string_view part : {std::string_view(head), body_.view(), tail_}) {
+        if (!part.empty())
+            spans_[count++] = span_of(part);
     }
-    if (!data.empty())
-        add(data);
-    if (chunked_ && !data.empty())
-        add(end_ ? kTail : kTail.substr(0, 2));
-    else if (chunked_ && end_)
-        add(kTail.substr(2));
     return {spans_.data(), count};
 }
 
@@ -107,6 +108,7 @@ void Http1Output::clear()
 {
     head.clear();
     body_.clear();
+    tail_ = {};
     has_body_ = false;
 }
 

@@ -36,6 +36,7 @@ private:
 class Http1Output {
 public:
     std::string head;
+    // Once, behind the whole head.
     void set_body(Bytes body, bool chunked, bool end);
     [[nodiscard]] bool empty() const { return head.empty() && !has_body_; }
     [[nodiscard]] bool has_body() const { return has_body_; }
@@ -44,12 +45,10 @@ public:
     void clear();
 
 private:
-    Bytes body_;
+    Bytes body_;             // empty where `head` has it
+    std::string_view tail_;  // that ends the chunk, or the body
     bool has_body_ = false;
-    bool chunked_ = false;
-    bool end_ = false;
-    char size_line_[24] = {};
-    std::array<iovec, 4> spans_{};
+    std::array<iovec, 3> spans_{};
 };
 
 // What a connection sends now and what comes after it. Idle connections have none: those of a worker share a few, whose

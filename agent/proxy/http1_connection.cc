@@ -14,11 +14,15 @@ namespace {
 
 constexpr std::uint32_t kLingerMs = 1'000;  // for the client to read an answer that it did not wait for
 
-void add_number(std::string& text, std::uint64_t value)
-{
-    char digits[24];
-    text.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
-}
+class NumberText {
+public:
+    explicit NumberText(std::uint64_t value) : end_(std::to_chars(text_, text_ + sizeof text_, value).ptr) {}
+    [[nodiscard]] std::string_view view() const { return {text_, end_}; }
+
+private:
+    char text_[24];
+    const char* end_;
+};
 
 }  // namespace
 
@@ -199,11 +203,7 @@ void Http1Connection::send_interim(const http1::ResponseHead& response)
 void Http1Connection::begin_head(const http1::ResponseHead& response, const model::HeaderModifier* modifier)
 {
     std::string& head = out_->queued.head;
-    head += "HTTP/1.1 ";
-    add_number(head, response.status);
-    head += ' ';
-    head += response.reason;
-    head += "\r\n";
+    http1::append(head, "HTTP/1.1 ", NumberText(response.status).view(), " ", response.reason, "\r\n");
     const ResponseFilter filter(response, modifier);
     for (const http1::Header& header : std::span(response.headers, response.header_count)) {
         if (filter.passes(header))
@@ -224,9 +224,7 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
     begin_head(response, exchange_->response_modifier());
     std::string& head = out_->queued.head;
     if (response.framing == http1::Framing::Length) {
-        head += "Content-Length: ";
-        add_number(head, response.content_length);
-        head += "\r\n";
+        http1::append_field(head, "Content-Length", NumberText(response.content_length).view());
     } else if (chunk_out_) {
         http1::append_field(head, "Transfer-Encoding", "chunked");
     } else if (end && !is_head_ && response.status >= 200 && response.status != 204 && response.status != 304) {
@@ -264,9 +262,11 @@ void Http1Connection::flush()
     if (phase_ != Phase::Exchange || stream_ == nullptr || stream_->sending() || out_->queued.empty())
         return;
     std::swap(out_->queued, out_->sending);
-    if (const auto spans = out_->sending.spans(); !spans.empty())
-        return stream_->send(spans);
-    on_stream_sent(0);  // the end of a body of known length takes no bytes
+    const auto spans = out_->sending.spans();
+    if (!in_.empty() && !spans.empty())
+        return stream_->send(spans);                // its next request waits for its turn: others have theirs before
+    if (spans.empty() || stream_->send_now(spans))  // none: the end of a body of known length
+        on_stream_sent(0);
 }
 
 void Http1Connection::on_stream_sent(int result)

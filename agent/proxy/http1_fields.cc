@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The field lines of a message head, read in place.
 #include <algorithm>
-#include <cstring>
+#include <bit>
+#include <cstddef>
 #include <limits>
 
 #include "agent/proxy/http1_grammar.h"
@@ -13,6 +14,9 @@ namespace {
 constexpr std::uint8_t kConnectionOptionsMax =
     32;  // of all Connection fields: each is compared with every field's name
 constexpr std::size_t kAuthorityBytesMax = 254 + 1 + 5;  // a name with its trailing dot, ':', a port
+
+// Of a word with the high bits of some bytes set: the place of the first one, 8 where there is none.
+std::ptrdiff_t first_of(std::uint64_t bits) { return std::countr_zero(bits) / 8; }
 
 std::string_view trim(std::string_view text)
 {
@@ -111,7 +115,7 @@ Verdict read_field(Cursor& cursor, CharClass name_class, Header& header)
     if (*cursor.at == ' ' || *cursor.at == '\t')
         return invalid(Reject::ObsFold);
     const char* const name = cursor.at;
-    cursor.skip(name_class);
+    cursor.skip_name(name_class);
     if (cursor.done())
         return {Status::Incomplete};
     header.name = cursor.since(name);
@@ -161,35 +165,50 @@ bool is_authority(std::string_view text)
 
 void Cursor::skip_text()
 {
-    constexpr std::uint64_t kOnes = 0x0101010101010101;
-    constexpr std::uint64_t kHighs = 0x8080808080808080;
     while (end - at >= 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, at, sizeof(word));
-        // Some byte below 0x20, or some byte that is 0x7f (Hacker's Delight, section 6-1).
+        const std::uint64_t word = load_word(at);
+        // Bytes below 0x20, and those that are 0x7f; of each kind the first is found right (Hacker's Delight 6-1).
         const std::uint64_t below = (word - kOnes * 0x20) & ~word & kHighs;
         const std::uint64_t del = word ^ (kOnes * 0x7f);
-        if ((below | ((del - kOnes) & ~del & kHighs)) != 0)
-            break;
-        at += 8;
+        const std::uint64_t odd = below | ((del - kOnes) & ~del & kHighs);
+        at += first_of(odd);
+        if (odd == 0)
+            continue;
+        if (*at != '\t')
+            return;
+        ++at;
     }
     skip(kText);
 }
 
-Verdict take_line_end(Cursor& cursor, Reject otherwise)
+void Cursor::skip_name(CharClass wanted)
+{
+    while (end - at >= 8) {
+        const std::uint64_t word = load_word(at);
+        const std::uint64_t low = (word | kOnes * 0x20) & ~kHighs;  // letters in lower case; no sum below carries
+        const std::uint64_t letter = (low + kOnes * (0x80 - 'a')) & ~(low + kOnes * (0x7f - 'z')) & ~word;
+        const std::uint64_t dash = word ^ (kOnes * '-');
+        const std::uint64_t is_dash = ~(((dash & ~kHighs) + ~kHighs) | dash);
+        const std::uint64_t other = ~(letter | is_dash) & kHighs;
+        at += first_of(other);
+        if (other == 0)
+            continue;
+        if (!is(*at, wanted))
+            return;
+        ++at;
+    }
+    skip(wanted);
+}
+
+Verdict refuse_line_end(const Cursor& cursor, Reject otherwise)
 {
     if (cursor.done())
         return {Status::Incomplete};
     if (*cursor.at == '\n')
         return invalid(Reject::BareLineFeed);
-    if (*cursor.at != '\r')
-        return invalid(otherwise);
-    if (cursor.end - cursor.at < 2)
+    if (*cursor.at == '\r' && cursor.end - cursor.at < 2)
         return {Status::Incomplete};
-    if (cursor.at[1] != '\n')
-        return invalid(otherwise);
-    cursor.at += 2;
-    return {};
+    return invalid(otherwise);
 }
 
 Verdict read_fields(Cursor& cursor, CharClass name_class, std::size_t count_max, Header* headers, Fields& fields)

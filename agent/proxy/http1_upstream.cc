@@ -23,7 +23,7 @@ void Http1Upstream::assign(UpstreamUser& user)
     reused_ = connected_;
     if (connected_)
         worker_->loop().disarm(timer_);
-    request_ended_ = body_due_ = head_read_ = response_ended_ = paused_ = false;
+    request_ended_ = begun_ = body_due_ = head_read_ = response_ended_ = paused_ = false;
     keep_alive_ = true;
 }
 
@@ -41,7 +41,7 @@ void Http1Upstream::on_stream_connected(int result)
 
 void Http1Upstream::send(const ForwardedHead& head, Bytes body, bool end)
 {
-    method_ = head.method;
+    is_head_ = head.is_head;
     upgrade_ = head.upgrade;
     chunk_out_ = head.framing == http1::Framing::Chunked;
     output_.head = head.text;
@@ -62,9 +62,17 @@ void Http1Upstream::send_body(Bytes body, bool end)
 void Http1Upstream::transmit()
 {
     body_due_ = true;
-    if (const auto spans = output_.spans(); !spans.empty())
-        return stream_->send(spans);
-    on_stream_sent(0);  // the end of a body of known length takes no bytes
+    worker_->flush_soon(*this);
+}
+
+void Http1Upstream::flush()
+{
+    if (user_ == nullptr || output_.empty())
+        return;
+    begun_ = true;
+    const auto spans = output_.spans();
+    if (spans.empty() || stream_->send_now(spans))  // none: the end of a body of known length
+        on_stream_sent(0);
 }
 
 void Http1Upstream::on_stream_sent(int result)
@@ -82,6 +90,8 @@ void Http1Upstream::on_stream_data(int result, Buffer buffer)
         worker_->upstreams().take_idle(*this, *endpoint_);
         return worker_->upstreams().discard(*this);
     }
+    if (!begun_)
+        return fail(UpstreamFailure::Unhandled);  // closed, or bytes that cannot be the answer to what was not sent
     if (result < 0)
         return fail(head_read_ || !in_.empty() ? UpstreamFailure::Malformed : UpstreamFailure::Lost);
     if (result == 0)
@@ -102,8 +112,8 @@ void Http1Upstream::read_head()
     http1::ResponseHead& head = worker_->scratch().response;
     for (;;) {
         const auto parsed = http1::parse_response(
-            in_.view(), {limits.header_bytes_max, limits.request_line_bytes_max, limits.header_count_max}, method_,
-            head);
+            in_.view(), {limits.header_bytes_max, limits.request_line_bytes_max, limits.header_count_max},
+            is_head_ ? "HEAD" : "", head);
         if (parsed.status == http1::Status::Incomplete) {
             in_.keep();
             return stream_->recv();

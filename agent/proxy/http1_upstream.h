@@ -8,7 +8,7 @@
 
 namespace sluice::proxy {
 
-class Http1Upstream final : public UpstreamConnection, public Upstream, private StreamUser {
+class Http1Upstream final : public UpstreamConnection, public Upstream, private StreamUser, private Flushable {
 public:
     Http1Upstream(Worker& worker, UpstreamPool::Endpoint& endpoint, std::unique_ptr<Stream> stream);
     void connect(const SocketAddress& to);
@@ -29,6 +29,7 @@ private:
     void on_stream_connected(int result) override;
     void on_stream_data(int result, Buffer buffer) override;
     void on_stream_sent(int result) override;
+    void flush() override;
     void read_head();
     void pass_head(const http1::ResponseHead& head, std::size_t head_bytes);
     void read_body();
@@ -46,12 +47,13 @@ private:
     Bytes in_;
     Http1Output output_;
     BodyReader body_;
-    std::string method_;  // of the request, for the framing of its response
+    bool is_head_ = false;  // the request, for the framing of its response
     bool connected_ = false;
     bool reused_ = false;
     bool chunk_out_ = false;
     bool upgrade_ = false;
     bool request_ended_ = false;  // all of it was given to be sent
+    bool begun_ = false;          // a byte of it may be on its way
     bool body_due_ = false;       // the user waits for on_request_taken
     bool head_read_ = false;
     bool response_ended_ = false;

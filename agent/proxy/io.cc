@@ -33,30 +33,6 @@ void drop_front(std::vector<iovec>& spans, std::size_t count)
     }
 }
 
-Buffer::Buffer(Buffer&& other) noexcept
-    : pool_(other.pool_), data_(std::exchange(other.data_, nullptr)), size_(other.size_), id_(other.id_)
-{
-}
-
-Buffer& Buffer::operator=(Buffer&& other) noexcept
-{
-    if (this != &other) {
-        reset();
-        pool_ = other.pool_;
-        data_ = std::exchange(other.data_, nullptr);
-        size_ = other.size_;
-        id_ = other.id_;
-    }
-    return *this;
-}
-
-void Buffer::reset()
-{
-    if (std::exchange(data_, nullptr) != nullptr)
-        pool_->give_back(id_);
-    size_ = 0;
-}
-
 Loop::Loop()
     : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       plain_buffers_(std::make_unique<HeapBuffers>(kBufferBytes, kPlainBuffersMax, kPlainBuffersKept)),

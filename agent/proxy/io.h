@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/proxy/proxy.h"
@@ -53,12 +54,33 @@ public:
         : pool_(pool), data_(data), size_(size), id_(id)
     {
     }
-    Buffer(Buffer&& other) noexcept;
-    Buffer& operator=(Buffer&& other) noexcept;
+    Buffer(Buffer&& other) noexcept
+        : pool_(other.pool_),
+          data_(std::exchange(other.data_, nullptr)),
+          size_(std::exchange(other.size_, 0)),
+          id_(other.id_)
+    {
+    }
+    Buffer& operator=(Buffer&& other) noexcept
+    {
+        if (this == &other)
+            return *this;
+        reset();
+        pool_ = other.pool_;
+        data_ = std::exchange(other.data_, nullptr);
+        size_ = std::exchange(other.size_, 0);
+        id_ = other.id_;
+        return *this;
+    }
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
     ~Buffer() { reset(); }
-    void reset();
+    void reset()
+    {
+        if (std::exchange(data_, nullptr) != nullptr)
+            pool_->give_back(id_);
+        size_ = 0;
+    }
     void shrink(std::uint32_t size) { size_ = size; }
 
     [[nodiscard]] std::string_view view() const { return {data_, size_}; }
@@ -133,9 +155,10 @@ public:
     virtual void accept(int listen_fd, Completion& completion) = 0;
     // result: bytes in `buffer`, 0 at the end of the stream.
     virtual void recv(int fd, Completion& completion, Amount amount) = 0;
-    // Sends all of it, in pieces where the socket wants it; the spans are copied, the bytes must stay until completion.
-    // At most kSendSpansMax spans, one send at a time per socket. result: all bytes, or -errno.
-    virtual void send(int fd, std::span<const iovec> spans, Completion& completion) = 0;
+    // Sends all of it, in pieces where the socket wants it. True: it is sent already, and nothing completes. False: the
+    // bytes must stay until completion, whose result is all bytes, or -errno; the spans are copied. At most
+    // kSendSpansMax spans, one send at a time per socket.
+    [[nodiscard]] virtual bool send(int fd, std::span<const iovec> spans, Completion& completion) = 0;
     // result: 0 or -errno.
     virtual void connect(int fd, const SocketAddress& address, Completion& completion) = 0;
     // result: 0 once the descriptor is readable (datagram sockets).

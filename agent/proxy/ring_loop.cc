@@ -254,11 +254,12 @@ void RingLoop::recv(int fd, Completion& completion, Amount amount)
 
 void RingLoop::wait_readable(int fd, Completion& completion) { submit(start(Kind::WaitReadable, fd, completion)); }
 
-void RingLoop::send(int fd, std::span<const iovec> spans, Completion& completion)
+bool RingLoop::send(int fd, std::span<const iovec> spans, Completion& completion)
 {
     Op& op = start(Kind::Send, fd, completion);
     op.unsent.assign(spans.begin(), spans.end());
     submit(op);
+    return false;
 }
 
 void RingLoop::connect(int fd, const SocketAddress& address, Completion& completion)

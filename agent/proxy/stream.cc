@@ -8,6 +8,17 @@
 #include <utility>
 
 namespace sluice::proxy {
+namespace {
+
+int size_of(std::span<const iovec> spans)
+{
+    std::size_t size = 0;
+    for (const iovec& span : spans)
+        size += span.iov_len;
+    return static_cast<int>(size);
+}
+
+}  // namespace
 
 void set_tcp_options(int fd)
 {
@@ -65,15 +76,18 @@ void Stream::recv(Amount amount)
 
 void Stream::send(std::span<const iovec> spans)
 {
+    if (send_now(spans))
+        loop_->post(send_, size_of(spans));
+}
+
+bool Stream::send_now(std::span<const iovec> spans)
+{
     if (tls_ == nullptr)
         return loop_->send(fd_.get(), spans, send_);
     tls_->user_sending = true;
-    tls_->user_bytes = 0;
-    for (const iovec& span : spans)
-        tls_->user_bytes += static_cast<int>(span.iov_len);
-    if (!tls_->session->write(spans))
-        tls_->user_bytes = -EPROTO;
+    tls_->user_bytes = tls_->session->write(spans) ? size_of(spans) : -EPROTO;
     pump();
+    return false;
 }
 
 // Sends the session's output, one piece at a time.
@@ -90,7 +104,8 @@ void Stream::pump()
     tls_->sending.assign(output);
     tls_->session->consume_output(output.size());
     const iovec span{tls_->sending.data(), tls_->sending.size()};
-    loop_->send(fd_.get(), {&span, 1}, send_);
+    if (loop_->send(fd_.get(), {&span, 1}, send_))
+        loop_->post(send_, static_cast<int>(span.iov_len));
 }
 
 void Stream::cancel_connect()

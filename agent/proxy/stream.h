@@ -49,6 +49,8 @@ public:
     void recv(Amount amount = Amount::Usual);
     // One at a time; the bytes must stay until on_stream_sent.
     void send(std::span<const iovec> spans);
+    // The same, but true: all of it is sent already, and on_stream_sent is not called.
+    [[nodiscard]] bool send_now(std::span<const iovec> spans);
     void shutdown_write();  // after what is being sent
     void reset_on_close();  // the peer sees a reset instead of an end
     // From now on nobody is called; what is under way is cancelled.

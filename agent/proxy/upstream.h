@@ -22,9 +22,10 @@ struct ForwardedHead {
         std::uint32_t value_size;
         std::uint16_t name_size;
     };
-    std::string text;           // HTTP/1.1's form, with the empty line
-    std::vector<Field> fields;  // of `text`, without Host and what frames the message
+    std::string text;  // HTTP/1.1's form, with the empty line
     std::string method;
+    // For HTTP/2 alone:
+    std::vector<Field> fields;  // of `text`, without Host and what frames the message
     std::string authority;
     std::string path;  // with query
     bool is_head = false;

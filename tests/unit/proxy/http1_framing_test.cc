@@ -130,6 +130,42 @@ TEST(Http1Framing, HopByHopFieldsAreKnownInAnyCase)
         EXPECT_FALSE(is_hop_by_hop(name)) << name;
 }
 
+// Letters alone have two cases: '@' and '`', '[' and '{' differ in the same bit.
+TEST(Http1Framing, NamesAreEqualWhereOnlyTheCaseOfLettersDiffers)
+{
+    const std::string name = "abcdefgh-jklmnopqrst";
+    for (std::size_t size = 1; size <= name.size(); ++size) {
+        for (std::size_t at = 0; at < size; ++at) {
+            for (int value = 0; value < 256; ++value) {
+                const char c = static_cast<char>(value);
+                std::string one = name.substr(0, size);
+                std::string other = one;
+                other[at] = static_cast<char>(value ^ 0x20);
+                one[at] = c;
+                const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+                ASSERT_EQ(equals_ignoring_case(one, other), is_letter) << size << ' ' << at << ' ' << value;
+                other[at] = c;
+                ASSERT_TRUE(equals_ignoring_case(one, other)) << size << ' ' << at << ' ' << value;
+            }
+        }
+    }
+    EXPECT_TRUE(equals_ignoring_case("", ""));
+    EXPECT_FALSE(equals_ignoring_case("abcdefgh", "abcdefghi"));
+}
+
+TEST(Http1Framing, ConnectionNamesFieldsBeyondThoseOfEveryHop)
+{
+    const auto names = [](std::string_view list) {
+        const Header headers[] = {{"Other", "x-one"}, {"cOnnection", list}};
+        return names_fields(headers);
+    };
+    for (const char* list : {"", "close", "Keep-Alive", " , close,\tTE ,upgrade"})
+        EXPECT_FALSE(names(list)) << list;
+    for (const char* list : {"x-one", "close, x-one", "keep-alive,closed", "te trailers"})
+        EXPECT_TRUE(names(list)) << list;
+    EXPECT_FALSE(names_fields({}));
+}
+
 TEST(Http1Framing, ConnectionNamesWholeTokensInAnyOfItsLines)
 {
     const Header headers[] = {{"Connection", "close,X-One"}, {"Other", "X-Two"}, {"connection", ", , x-three ,"}};

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/1.1 through a real proxy: framing, keep-alive, answers of its own, and what a hostile side must not achieve.
+#include <algorithm>
+#include <charconv>
+
 #include "tests/harness/proxy_fixture.h"
 
 namespace sluice::test {
@@ -51,6 +54,51 @@ TEST_P(HttpConnection, AChunkedBodyIsFramedAnewBothWays)
     EXPECT_TRUE(request.ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n")) << request;
     upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
     EXPECT_TRUE(client.read_until("0\r\n\r\n").ends_with("5\r\nhello\r\n0\r\n\r\n"));
+}
+
+// Of chunks with nothing behind the last one; empty when they are framed wrongly.
+std::string unchunked(std::string_view text)
+{
+    std::string data;
+    while (true) {
+        std::size_t size = 0;
+        const auto parsed = std::from_chars(text.data(), text.data() + text.size(), size, 16);
+        text.remove_prefix(static_cast<std::size_t>(parsed.ptr - text.data()));
+        if (size == 0)
+            return text == "\r\n\r\n" ? data : "";
+        if (!text.starts_with("\r\n") || text.substr(std::min(size + 2, text.size()), 2) != "\r\n")
+            return {};
+        data += text.substr(2, size);
+        text.remove_prefix(size + 4);
+    }
+}
+
+TEST_P(HttpConnection, ABodyOfAnySizeIsFramedAnewBothWays)
+{
+    Acceptor backend;
+    Peer client = Peer::connect(serve(to(backend)));
+    Peer upstream;
+    for (const std::size_t size : {1U, 1'023U, 1'024U, 1'025U, 40'000U}) {
+        SCOPED_TRACE(size);
+        const std::string body(size, 'b');
+        char digits[16];
+        const std::string hex(digits, std::to_chars(digits, digits + sizeof digits, size, 16).ptr);
+        const std::string head = "Transfer-Encoding: chunked\r\n\r\n";
+        client.send("POST / HTTP/1.1\r\nHost: h\r\n" + head + hex + "\r\n" + body + "\r\n0\r\n\r\n");
+        if (upstream.fd() < 0)
+            upstream = backend.accept();
+        (void)upstream.read_until(kEndOfHead);
+        EXPECT_EQ(unchunked(upstream.read_until("\r\n0\r\n\r\n")), body);
+        upstream.send("HTTP/1.1 200 OK\r\n" + head + hex + "\r\n" + body + "\r\n0\r\n\r\n");
+        (void)client.read_until(kEndOfHead);
+        EXPECT_EQ(unchunked(client.read_until("\r\n0\r\n\r\n")), body);
+        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(size) + kEndOfHead + body);
+        (void)upstream.read_until(kEndOfHead);
+        EXPECT_EQ(upstream.read_until(body), body);
+        upstream.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + kEndOfHead + body);
+        (void)client.read_until(kEndOfHead);
+        EXPECT_EQ(client.read_until(body), body);
+    }
 }
 
 TEST_P(HttpConnection, AResponseUntilCloseIsChunkedForTheClient)

@@ -239,7 +239,7 @@ TEST_P(BothLoops, SendsAllOfItToAReaderThatIsSlow)
     Probe probe;
     const std::string text(3'000'000, 'x');
     const iovec span{const_cast<char*>(text.data()), text.size()};
-    loop->send(pair.ours.get(), {&span, 1}, probe);
+    EXPECT_FALSE(loop->send(pair.ours.get(), {&span, 1}, probe));
     std::size_t received = 0;
     std::string part(10'000, '\0');
     EXPECT_TRUE(turn_until([&] {
@@ -250,6 +250,30 @@ TEST_P(BothLoops, SendsAllOfItToAReaderThatIsSlow)
         return received == text.size() && probe.times == 1;
     }));
     EXPECT_EQ(probe.result, 3'000'000);
+    loop->close(std::move(pair.ours));
+}
+
+// Either at once, and then nobody is called, or by one completion.
+TEST_P(BothLoops, ASendIsTakenOnceAndAFailedOneIsTold)
+{
+    Pair pair;
+    Probe probe;
+    const std::string text = "x";
+    const iovec span{const_cast<char*>(text.data()), text.size()};
+    const bool is_sent = loop->send(pair.ours.get(), {&span, 1}, probe);
+    EXPECT_EQ(is_sent, GetParam() == IoKind::Epoll);
+    EXPECT_EQ(probe.pending(), !is_sent);
+    EXPECT_TRUE(turn_until([&] { return !probe.pending(); }));
+    EXPECT_EQ(probe.times, is_sent ? 0 : 1);
+    EXPECT_EQ(probe.result, is_sent ? -EINPROGRESS : 1);
+    char seen = 0;
+    EXPECT_EQ(::recv(pair.theirs.get(), &seen, 1, MSG_DONTWAIT), 1);
+    EXPECT_EQ(seen, 'x');
+    pair.theirs.reset();
+    Probe refused;
+    EXPECT_FALSE(loop->send(pair.ours.get(), {&span, 1}, refused));
+    EXPECT_TRUE(turn_until([&] { return refused.times == 1; }));
+    EXPECT_EQ(refused.result, -EPIPE);
     loop->close(std::move(pair.ours));
 }
 
