@@ -13,6 +13,7 @@ namespace sluice::proxy {
 namespace {
 
 constexpr int kAcceptsPerTurn = 64;
+constexpr std::size_t kEventsPerTurn = 64;  // few enough to be in the caches still when the turn sends
 
 ssize_t send_spans(int fd, std::span<const iovec> spans)
 {
@@ -274,7 +275,7 @@ void EpollLoop::handle(int fd, Descriptor& descriptor, std::uint32_t events)
 Result<void> EpollLoop::wait(int timeout_ms)
 {
     receive_starved();
-    std::array<epoll_event, 256> events;
+    std::array<epoll_event, kEventsPerTurn> events;
     const int count =
         epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), has_ready() ? 0 : timeout_ms);
     if (count < 0)
