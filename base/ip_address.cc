@@ -125,4 +125,11 @@ std::optional<SocketAddress> SocketAddress::from_sockaddr(const sockaddr* addres
     return std::nullopt;
 }
 
+std::size_t SocketAddressHash::operator()(const SocketAddress& address) const
+{
+    std::uint64_t halves[2];
+    std::memcpy(halves, address.address.bytes().data(), sizeof halves);
+    return (halves[0] ^ (halves[1] + address.port)) * 0x9e3779b97f4a7c15ULL >> 16U;
+}
+
 }  // namespace sluice

@@ -52,4 +52,9 @@ struct SocketAddress {
     auto operator<=>(const SocketAddress&) const = default;
 };
 
+// Spreads those of a cluster, which differ in few bits.
+struct SocketAddressHash {
+    std::size_t operator()(const SocketAddress& address) const;
+};
+
 }  // namespace sluice

@@ -37,7 +37,7 @@ protected:
 // Where a request came from.
 struct Arrival {
     SocketAddress local;
-    SocketAddress peer;
+    std::string peer;  // its address, as X-Forwarded-For has it
     bool tls = false;
     bool trusted = false;      // its X-Forwarded-* fields are believed
     std::string tls_listener;  // whose certificate was shown, by the server name; empty: none in particular

@@ -2,7 +2,6 @@
 #include "agent/proxy/forwarded_head.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "agent/proxy/http1_grammar.h"
@@ -13,19 +12,16 @@ namespace {
 // Fields that the gateway writes itself: a client's own are never passed on.
 bool is_owned_by_gateway(std::string_view name)
 {
-    constexpr std::array<std::string_view, 8> kOwned{"host",
-                                                     "content-length",
-                                                     "transfer-encoding",
-                                                     "expect",
-                                                     "x-forwarded-for",
-                                                     "x-forwarded-proto",
-                                                     "x-forwarded-host",
-                                                     "forwarded"};
-    for (const std::string_view owned : kOwned) {
-        if (http1::equals_ignoring_case(name, owned))
-            return true;
+    switch (name.size()) {
+    case 4: return http1::is_named(name, "host");
+    case 6: return http1::is_named(name, "expect");
+    case 9: return http1::is_named(name, "forwarded");
+    case 14: return http1::is_named(name, "content-length");
+    case 15: return http1::is_named(name, "x-forwarded-for");
+    case 16: return http1::is_named(name, "x-forwarded-host");
+    case 17: return http1::is_named(name, "transfer-encoding") || http1::is_named(name, "x-forwarded-proto");
+    default: return false;
     }
-    return false;
 }
 
 // Whether a field that came is not to pass, for a modifier sets or removes it.
@@ -86,7 +82,7 @@ void write_forwarded_fields(Writer& writer, std::span<const http1::Header> heade
     std::string_view scheme = from.tls ? "https" : "http";
     if (from.trusted) {
         for (const http1::Header& header : headers) {
-            if (http1::equals_ignoring_case(header.name, "x-forwarded-for") && !header.value.empty())
+            if (http1::is_named(header.name, "x-forwarded-for") && !header.value.empty())
                 chain.append(header.value).append(", ");
         }
         const std::string_view said = http1::value_of(headers, "x-forwarded-proto");
@@ -96,7 +92,7 @@ void write_forwarded_fields(Writer& writer, std::span<const http1::Header> heade
         if (http1::is_authority(host))
             authority = host;
     }
-    chain += from.peer.address.to_string();
+    chain += from.peer;
     writer.field("X-Forwarded-For", chain);
     writer.field("X-Forwarded-Proto", scheme);
     writer.field("X-Forwarded-Host", authority);
@@ -108,7 +104,6 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
                           const Arrival& from, const model::HeaderModifier& modifier, bool end, bool to_http2)
 {
     const std::span<const http1::Header> headers(head.headers, head.header_count);
-    const bool names_fields = http1::names_fields(headers);
     // An upgrade with a body is forwarded as the plain request that it is too: a tunnel could begin amid the body.
     out.upgrade = head.upgrade && end && !to_http2;
     out.is_head = head.method == "HEAD";
@@ -127,7 +122,7 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
     Writer writer(out, to_http2);
     for (const http1::Header& header : headers) {
         if (http1::is_hop_by_hop(header.name) || is_owned_by_gateway(header.name) ||
-            (names_fields && http1::has_token(headers, "connection", header.name)) ||
+            (head.names_fields && http1::has_token(headers, "connection", header.name)) ||
             is_replaced(modifier, header.name))
             continue;
         writer.field(header.name, header.value);
@@ -193,7 +188,7 @@ std::string redirect_location(const model::Redirect& redirect, const http1::Requ
 ResponseFilter::ResponseFilter(const http1::ResponseHead& head, const model::HeaderModifier* modifier)
     : headers_(head.headers, head.header_count),
       modifier_(modifier),
-      names_fields_(http1::names_fields(headers_)),
+      names_fields_(head.names_fields),
       owns_length_(head.framing != http1::Framing::None || head.status == 204 || head.status < 200)
 {
 }
@@ -202,7 +197,7 @@ bool ResponseFilter::passes(const http1::Header& header) const
 {
     if (http1::is_hop_by_hop(header.name))
         return false;
-    if (owns_length_ && http1::equals_ignoring_case(header.name, "content-length"))
+    if (owns_length_ && http1::is_named(header.name, "content-length"))
         return false;
     if (modifier_ != nullptr && is_replaced(*modifier_, header.name))
         return false;

@@ -3,7 +3,6 @@
 #include "agent/proxy/http1.h"
 
 #include <algorithm>
-#include <array>
 
 #include "agent/proxy/http1_grammar.h"
 
@@ -47,19 +46,6 @@ RejectRow row_of(Reject reject)
     return {400, "unknown"};
 }
 
-// RFC 9110 section 7.6.1; the proxy's own challenge; Trailer, since trailers are dropped; HTTP2-Settings, since an
-// upgrade to h2c is not passed on.
-constexpr std::array<std::string_view, 10> kHopByHop{
-    "connection",         "keep-alive",          "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-    "proxy-authenticate", "proxy-authorization", "http2-settings"};
-
-std::uint64_t to_lower_word(std::uint64_t word)
-{
-    const std::uint64_t low = word & ~kHighs;  // so that no sum below carries
-    const std::uint64_t upper = (low + kOnes * (0x80 - 'A')) & ~(low + kOnes * (0x7f - 'Z')) & ~word & kHighs;
-    return word | upper >> 2U;
-}
-
 }  // namespace
 
 int status_code(Reject reject) { return row_of(reject).status_code; }
@@ -67,19 +53,30 @@ std::string_view reason(Reject reject) { return row_of(reject).reason; }
 
 bool equals_ignoring_case_of_size(const char* a, const char* b, std::size_t size)
 {
-    constexpr std::size_t kWord = 8;
-    if (size < kWord)
+    if (size < kWordBytes)
         return std::equal(a, a + size, b, [](char x, char y) { return to_lower(x) == to_lower(y); });
-    for (std::size_t i = 0; i + kWord < size; i += kWord) {
+    for (std::size_t i = 0; i + kWordBytes < size; i += kWordBytes) {
         if (to_lower_word(load_word(a + i)) != to_lower_word(load_word(b + i)))
             return false;
     }
-    return to_lower_word(load_word(a + size - kWord)) == to_lower_word(load_word(b + size - kWord));
+    return to_lower_word(load_word(a + size - kWordBytes)) == to_lower_word(load_word(b + size - kWordBytes));
 }
 
+// RFC 9110 section 7.6.1; the proxy's own challenge; Trailer, since trailers are dropped; HTTP2-Settings, since an
+// upgrade to h2c is not passed on.
 bool is_hop_by_hop(std::string_view name)
 {
-    return std::ranges::any_of(kHopByHop, [&](std::string_view each) { return equals_ignoring_case(name, each); });
+    switch (name.size()) {
+    case 2: return is_named(name, "te");
+    case 7: return is_named(name, "trailer") || is_named(name, "upgrade");
+    case 10: return is_named(name, "connection") || is_named(name, "keep-alive");
+    case 14: return is_named(name, "http2-settings");
+    case 16: return is_named(name, "proxy-connection");
+    case 17: return is_named(name, "transfer-encoding");
+    case 18: return is_named(name, "proxy-authenticate");
+    case 19: return is_named(name, "proxy-authorization");
+    default: return false;
+    }
 }
 
 void RequestHead::reset()
@@ -89,7 +86,7 @@ void RequestHead::reset()
     header_count = 0;
     framing = Framing::None;
     keep_alive = true;
-    expect_continue = upgrade = false;
+    names_fields = expect_continue = upgrade = false;
     content_length = 0;
 }
 
@@ -101,6 +98,7 @@ void ResponseHead::reset()
     header_count = 0;
     framing = Framing::None;
     keep_alive = true;
+    names_fields = false;
     content_length = 0;
 }
 
@@ -117,21 +115,6 @@ std::string_view value_of(std::span<const Header> headers, std::string_view name
 {
     const Header* field = find_field(headers, name);
     return field == nullptr ? std::string_view{} : field->value;
-}
-
-bool names_fields(std::span<const Header> headers)
-{
-    for (const Header& header : headers) {
-        if (!equals_ignoring_case(header.name, "connection"))
-            continue;
-        for (std::string_view list = header.value; !list.empty();) {
-            const std::string_view option = next_element(list);
-            // No field is named Close (RFC 9110 section 16.3.1).
-            if (!option.empty() && !equals_ignoring_case(option, "close") && !is_hop_by_hop(option))
-                return true;
-        }
-    }
-    return false;
 }
 
 bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token)

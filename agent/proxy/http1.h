@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "agent/proxy/words.h"
+
 namespace sluice::proxy::http1 {
 
 struct Header {
@@ -70,6 +72,7 @@ struct RequestHead {
     std::uint8_t header_count = 0;
     Framing framing = Framing::None;
     bool keep_alive = true;
+    bool names_fields = false;  // Connection names some that are not hop-by-hop anyway
     bool expect_continue = false;
     bool upgrade = false;  // has Connection: upgrade and an Upgrade header
     std::uint64_t content_length = 0;
@@ -86,6 +89,7 @@ struct ResponseHead {
     std::uint8_t header_count = 0;
     Framing framing = Framing::None;
     bool keep_alive = true;
+    bool names_fields = false;  // Connection names some that are not hop-by-hop anyway
     std::uint64_t content_length = 0;
     Header headers[kHeadersMax];
 
@@ -120,8 +124,6 @@ struct ParseResult {
 [[nodiscard]] std::string_view value_of(std::span<const Header> headers, std::string_view name);
 // Whether a field `name` among these lists `token`.
 [[nodiscard]] bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token);
-// Whether Connection names a field that is not hop-by-hop anyway.
-[[nodiscard]] bool names_fields(std::span<const Header> headers);
 
 // Appends all parts to a head: no more than one growth of it.
 template <class... Parts> void append(std::string& head, const Parts&... parts)

@@ -53,9 +53,15 @@ private:
 
 // What a connection sends now and what comes after it. Idle connections have none: those of a worker share a few, whose
 // heads keep their memory.
-struct Http1Outputs {
-    Http1Output queued;
-    Http1Output sending;
+class Http1Outputs {
+public:
+    [[nodiscard]] Http1Output& queued() { return outputs_[queued_]; }
+    [[nodiscard]] Http1Output& sending() { return outputs_[1 - queued_]; }
+    void swap() { queued_ = 1 - queued_; }
+
+private:
+    std::array<Http1Output, 2> outputs_;
+    std::size_t queued_ = 0;
 };
 
 class Http1OutputPool {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The field lines of a message head, read in place.
 #include <algorithm>
-#include <bit>
-#include <cstddef>
 #include <limits>
 
 #include "agent/proxy/http1_grammar.h"
@@ -14,9 +12,6 @@ namespace {
 constexpr std::uint8_t kConnectionOptionsMax =
     32;  // of all Connection fields: each is compared with every field's name
 constexpr std::size_t kAuthorityBytesMax = 254 + 1 + 5;  // a name with its trailing dot, ':', a port
-
-// Of a word with the high bits of some bytes set: the place of the first one, 8 where there is none.
-std::ptrdiff_t first_of(std::uint64_t bits) { return std::countr_zero(bits) / 8; }
 
 std::string_view trim(std::string_view text)
 {
@@ -65,9 +60,14 @@ Reject note_connection(std::string_view list, Fields& fields)
         if (++fields.connection_options > kConnectionOptionsMax ||
             !std::ranges::all_of(option, [](char c) { return is(c, kToken); }))
             return Reject::HeaderValue;
-        fields.close = fields.close || equals_ignoring_case(option, "close");
-        fields.keep_alive = fields.keep_alive || equals_ignoring_case(option, "keep-alive");
-        fields.connection_upgrade = fields.connection_upgrade || equals_ignoring_case(option, "upgrade");
+        if (is_named(option, "close"))
+            fields.close = true;  // no field has that name (RFC 9110 section 16.3.1)
+        else if (is_named(option, "keep-alive"))
+            fields.keep_alive = true;
+        else if (is_named(option, "upgrade"))
+            fields.connection_upgrade = true;
+        else if (!option.empty() && !is_hop_by_hop(option))
+            fields.names_fields = true;
     }
     return Reject::None;
 }
@@ -75,34 +75,33 @@ Reject note_connection(std::string_view list, Fields& fields)
 // Lengths first: most fields are none of these.
 Reject note_field(const Header& header, Fields& fields)
 {
-    const auto named = [&](std::string_view name) { return equals_ignoring_case(header.name, name); };
     switch (header.name.size()) {
     case 4:
-        if (named("host")) {
+        if (is_named(header.name, "host")) {
             fields.host = header.value;
             fields.hosts = fields.hosts == 0 ? 1 : 2;
         }
         break;
     case 6:
-        if (named("expect") && equals_ignoring_case(header.value, "100-continue"))
+        if (is_named(header.name, "expect") && is_named(header.value, "100-continue"))
             fields.expect_continue = true;
         break;
     case 7:
-        if (named("upgrade"))
+        if (is_named(header.name, "upgrade"))
             fields.upgrade = true;
         break;
     case 10:
-        if (named("connection"))
+        if (is_named(header.name, "connection"))
             return note_connection(header.value, fields);
         break;
     case 14:
-        if (named("content-length"))
+        if (is_named(header.name, "content-length"))
             return note_content_length(header.value, fields);
         break;
     case 17:
-        if (named("transfer-encoding")) {
+        if (is_named(header.name, "transfer-encoding")) {
             fields.transfer_encodings = fields.transfer_encodings == 0 ? 1 : 2;
-            fields.chunked = equals_ignoring_case(header.value, "chunked");
+            fields.chunked = is_named(header.value, "chunked");
         }
         break;
     default: break;
@@ -227,7 +226,7 @@ Verdict read_fields(Cursor& cursor, CharClass name_class, std::size_t count_max,
         const bool had_length = fields.has_length;
         if (const Reject reject = note_field(header, fields); reject != Reject::None)
             return invalid(reject);
-        const bool repeats_length = had_length && equals_ignoring_case(header.name, "content-length");
+        const bool repeats_length = had_length && is_named(header.name, "content-length");
         if (!repeats_length)
             ++fields.count;
     }

@@ -4,9 +4,7 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include "agent/proxy/http1.h"
@@ -78,17 +76,6 @@ inline constexpr auto kHexValues = make_hex_values();
 [[nodiscard]] constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 [[nodiscard]] constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-// Eight bytes at once, the first one lowest: both of our architectures are little-endian.
-inline constexpr std::uint64_t kOnes = 0x0101010101010101;
-inline constexpr std::uint64_t kHighs = 0x8080808080808080;
-static_assert(std::endian::native == std::endian::little);
-[[nodiscard]] inline std::uint64_t load_word(const char* at)
-{
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, sizeof(word));
-    return word;
-}
-
 // One element of a comma-separated list; the list is cut behind it, surrounding whitespace removed. Elements may be
 // empty (RFC 9110 section 5.6.1). Call while `list` is not empty.
 [[nodiscard]] std::string_view next_element(std::string_view& list);
@@ -106,6 +93,7 @@ struct Cursor {
     const char* at;
     const char* end;
     [[nodiscard]] bool done() const { return at == end; }
+    [[nodiscard]] std::string_view rest() const { return {at, static_cast<std::size_t>(end - at)}; }
     [[nodiscard]] std::string_view since(const char* start) const
     {
         return {start, static_cast<std::size_t>(at - start)};
@@ -123,7 +111,7 @@ struct Cursor {
 // Of anything but CR LF: why it is refused.
 [[nodiscard]] Verdict refuse_line_end(const Cursor& cursor, Reject otherwise);
 // Takes CR LF. Anything else is refused with `otherwise`, a bare LF by its own name.
-[[nodiscard]] inline Verdict take_line_end(Cursor& cursor, Reject otherwise)
+[[nodiscard, gnu::always_inline]] inline Verdict take_line_end(Cursor& cursor, Reject otherwise)
 {
     if (cursor.end - cursor.at < 2 || cursor.at[0] != '\r' || cursor.at[1] != '\n')
         return refuse_line_end(cursor, otherwise);
@@ -142,6 +130,7 @@ struct Fields {
     bool close = false;
     bool keep_alive = false;
     bool connection_upgrade = false;
+    bool names_fields = false;  // Connection does, beyond those that are hop-by-hop anyway
     bool upgrade = false;
     bool expect_continue = false;
     std::uint64_t length = 0;

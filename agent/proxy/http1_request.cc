@@ -45,6 +45,12 @@ Verdict read_target(Cursor& cursor, RequestHead& out)
 
 Verdict read_version(Cursor& cursor, RequestHead& out)
 {
+    constexpr std::string_view kUsual = "HTTP/1.1\r\n";
+    if (cursor.rest().starts_with(kUsual)) {
+        out.minor_version = 1;
+        cursor.at += kUsual.size();
+        return {};
+    }
     constexpr std::string_view kShape = "HTTP/0.0";
     const char* const start = cursor.at;
     for (const char shape : kShape) {
@@ -147,6 +153,7 @@ Reject finish(const Fields& fields, RequestHead& out)
     out.framing = fields.chunked ? Framing::Chunked : fields.has_length ? Framing::Length : Framing::None;
     out.content_length = fields.length;
     out.keep_alive = is_kept_alive(fields, out.minor_version);
+    out.names_fields = fields.names_fields;
     const bool has_body = fields.chunked || fields.length > 0;
     out.expect_continue = fields.expect_continue && has_body && out.minor_version == 1;
     out.upgrade = fields.upgrade && fields.connection_upgrade && out.minor_version == 1;

@@ -41,6 +41,7 @@ void set_framing(const Fields& fields, std::string_view request_method, Response
 {
     out.content_length = fields.length;
     out.keep_alive = is_kept_alive(fields, out.minor_version);
+    out.names_fields = fields.names_fields;
     const bool is_bodiless = out.status < 200 || out.status == 204;
     if (is_bodiless || out.status == 304 || request_method == "HEAD") {
         out.framing = Framing::None;

@@ -37,11 +37,21 @@ public:
     [[nodiscard]] const plan::Plan& plan() const { return *plan_; }
 
 private:
-    using Key = std::pair<SocketAddress, plan::Protocol>;
+    struct Key {
+        SocketAddress address;
+        plan::Protocol protocol;
+        bool operator==(const Key&) const = default;
+    };
+    struct KeyHash {
+        std::size_t operator()(const Key& key) const
+        {
+            return SocketAddressHash{}(key.address) ^ static_cast<std::size_t>(key.protocol);
+        }
+    };
     plan::PlanPtr plan_;
     std::vector<std::unique_ptr<Router>> routers_;
     void add_backends(const std::vector<plan::Backend>& backends, TlsContexts& contexts, const std::string& listener);
-    std::map<Key, Target> targets_;
+    std::unordered_map<Key, Target, KeyHash> targets_;
     Target none_;
     std::unordered_map<const plan::TlsHost*, std::shared_ptr<const TlsServerContext>> tls_hosts_;
     // By what a context is made of: the protocol is offered in the handshake.

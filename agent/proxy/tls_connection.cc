@@ -106,7 +106,8 @@ void TlsConnection::on_stream_connected(int result)
     const TlsSession& session = *stream_->tls();
     const plan::HttpListener* listener = most_specific(target_.http_port->listeners, session.server_name());
     const bool is_http2 = session.alpn() == "h2";
-    const Arrival from{local_, peer_, true, worker_->trusts(peer_.address), listener == nullptr ? "" : listener->name};
+    const Arrival from{local_, peer_.address.to_string(), true, worker_->trusts(peer_.address),
+                       listener == nullptr ? "" : listener->name};
     if (is_http2)
         hand_on<Http2Connection>(*worker_, std::move(stream_), from, Bytes{});
     else

@@ -3,7 +3,6 @@
 #include "agent/proxy/upstream_connection.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -19,12 +18,8 @@ constexpr std::uint64_t kAvoidMs = 1'000;
 
 std::size_t UpstreamPool::KeyHash::operator()(const Key& key) const
 {
-    std::uint64_t halves[2];
-    std::memcpy(halves, key.address.address.bytes().data(), sizeof halves);
-    const std::uint64_t mixed = halves[0] ^
-                                (halves[1] + key.address.port * 4ULL + static_cast<std::uint64_t>(key.protocol)) ^
-                                reinterpret_cast<std::uintptr_t>(key.tls) << 7U;
-    return mixed * 0x9e3779b97f4a7c15ULL >> 16U;  // addresses of a cluster differ in few bits: spread them
+    return SocketAddressHash{}(key.address) ^ static_cast<std::size_t>(key.protocol) ^
+           reinterpret_cast<std::uintptr_t>(key.tls) >> 4U;
 }
 
 UpstreamPool::UpstreamPool(Worker& worker) : worker_(&worker) {}

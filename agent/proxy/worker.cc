@@ -153,8 +153,8 @@ void Worker::on_accepted(UniqueFd fd)
         adopt(std::move(connection));
         started.start();
     } else if (target.http != nullptr) {
-        auto connection = std::make_unique<Http1Connection>(*this, std::move(stream),
-                                                            Arrival{*local, *peer, false, trusts(peer->address)});
+        auto connection = std::make_unique<Http1Connection>(
+            *this, std::move(stream), Arrival{*local, peer->address.to_string(), false, trusts(peer->address)});
         Http1Connection& started = *connection;
         adopt(std::move(connection));
         started.start();
