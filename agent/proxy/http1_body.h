@@ -38,7 +38,6 @@ public:
     std::string head;
     // Once, behind the whole head.
     void set_body(Bytes body, bool chunked, bool end);
-    [[nodiscard]] bool empty() const { return head.empty() && !has_body_; }
     [[nodiscard]] bool has_body() const { return has_body_; }
     // May be none, where an empty body ends without a word. Valid while this stays where it is.
     [[nodiscard]] std::span<const iovec> spans();
@@ -51,38 +50,29 @@ private:
     std::array<iovec, 3> spans_{};
 };
 
-// What a connection sends now and what comes after it. Idle connections have none: those of a worker share a few, whose
-// heads keep their memory.
-class Http1Outputs {
-public:
-    [[nodiscard]] Http1Output& queued() { return outputs_[queued_]; }
-    [[nodiscard]] Http1Output& sending() { return outputs_[1 - queued_]; }
-    void swap() { queued_ = 1 - queued_; }
-
-private:
-    std::array<Http1Output, 2> outputs_;
-    std::size_t queued_ = 0;
-};
-
+// Those of a worker, empty, the last one given back first. A connection has one only while something of it waits to be
+// sent: most are given back in the turn that took them, so that a few serve all and stay in the caches.
 class Http1OutputPool {
 public:
-    [[nodiscard]] std::unique_ptr<Http1Outputs> take()
+    [[nodiscard]] std::unique_ptr<Http1Output> take()
     {
         if (spare_.empty())
-            return std::make_unique<Http1Outputs>();
+            return std::make_unique<Http1Output>();
         auto result = std::move(spare_.back());
         spare_.pop_back();
         return result;
     }
-    void give_back(std::unique_ptr<Http1Outputs> outputs)
+    void give_back(std::unique_ptr<Http1Output> output)
     {
         constexpr std::size_t kSpareMax = 256;
-        if (spare_.size() < kSpareMax)
-            spare_.push_back(std::move(outputs));
+        if (spare_.size() >= kSpareMax)
+            return;
+        output->clear();
+        spare_.push_back(std::move(output));
     }
 
 private:
-    std::vector<std::unique_ptr<Http1Outputs>> spare_;
+    std::vector<std::unique_ptr<Http1Output>> spare_;
 };
 
 }  // namespace sluice::proxy

@@ -152,10 +152,11 @@ void Http1Connection::watch()
     stream_->recv();
 }
 
-void Http1Connection::start_exchange()
+Http1Output& Http1Connection::queued()
 {
-    exchange_ = &worker_->take_exchange();
-    out_ = worker_->http1_outputs().take();
+    if (queued_ == nullptr)
+        queued_ = worker_->http1_outputs().take();
+    return *queued_;
 }
 
 void Http1Connection::refuse(int status)
@@ -195,14 +196,14 @@ void Http1Connection::send_interim(const http1::ResponseHead& response)
     if (minor_version_ == 0)
         return;  // HTTP/1.0 knows none (RFC 9110 section 15.2)
     begin_head(response, nullptr);
-    out_->queued().head += "\r\n";
+    queued().head += "\r\n";
     worker_->flush_soon(*this);
 }
 
 // The status line and the fields that are not the connection's.
 void Http1Connection::begin_head(const http1::ResponseHead& response, const model::HeaderModifier* modifier)
 {
-    std::string& head = out_->queued().head;
+    std::string& head = queued().head;
     http1::append(head, "HTTP/1.1 ", NumberText(response.status).view(), " ", response.reason, "\r\n");
     const ResponseFilter filter(response, modifier);
     for (const http1::Header& header : std::span(response.headers, response.header_count)) {
@@ -222,7 +223,7 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
         keep_alive_ = false;
     response_ended_ = end;
     begin_head(response, exchange_->response_modifier());
-    std::string& head = out_->queued().head;
+    std::string& head = queued().head;
     if (response.framing == http1::Framing::Length) {
         http1::append_field(head, "Content-Length", NumberText(response.content_length).view());
     } else if (chunk_out_) {
@@ -245,7 +246,7 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
 void Http1Connection::send_body(Bytes body, bool end)
 {
     response_ended_ = end;
-    out_->queued().set_body(std::move(body), chunk_out_, end);
+    queued().set_body(std::move(body), chunk_out_, end);
     worker_->flush_soon(*this);
 }
 
@@ -259,10 +260,10 @@ void Http1Connection::cut()
 
 void Http1Connection::flush()
 {
-    if (phase_ != Phase::Exchange || stream_ == nullptr || stream_->sending() || out_->queued().empty())
+    if (phase_ != Phase::Exchange || stream_ == nullptr || stream_->sending() || queued_ == nullptr)
         return;
-    out_->swap();
-    const auto spans = out_->sending().spans();
+    sending_ = std::move(queued_);
+    const auto spans = sending_->spans();
     if (!in_.empty() && !spans.empty())
         return stream_->send(spans);                // its next request waits for its turn: others have theirs before
     if (spans.empty() || stream_->send_now(spans))  // none: the end of a body of known length
@@ -275,9 +276,9 @@ void Http1Connection::on_stream_sent(int result)
         return;
     if (result < 0)
         return close();
-    const bool had_body = out_->sending().has_body();
-    out_->sending().clear();
-    if (!out_->queued().empty())
+    const bool had_body = sending_->has_body();
+    worker_->http1_outputs().give_back(std::move(sending_));
+    if (queued_ != nullptr)
         return flush();
     if (response_ended_)
         return finish();
@@ -288,7 +289,6 @@ void Http1Connection::on_stream_sent(int result)
 void Http1Connection::finish()
 {
     std::exchange(exchange_, nullptr)->release();
-    worker_->http1_outputs().give_back(std::move(out_));
     if (!keep_alive_ || !body_.done() || (stream_->receiving() && !is_watching_))
         return end_gently();
     is_watching_ = false;
@@ -311,7 +311,7 @@ void Http1Connection::end_gently()
 
 void Http1Connection::become_tunnel(Upstream::Detached backend)
 {
-    std::string to_client = std::move(out_->queued().head);
+    std::string to_client = std::move(queued().head);
     to_client += backend.received.view();
     auto tunnel = std::make_unique<Tunnel>(*worker_, std::move(stream_), std::move(backend.stream),
                                            Bytes(std::move(to_client)), std::exchange(in_, {}), *exchange_->counters());

@@ -36,7 +36,8 @@ private:
     void read_head();
     [[nodiscard]] bool is_http2();
     void begin(http1::RequestHead& head, std::size_t head_bytes);
-    void start_exchange();
+    void start_exchange() { exchange_ = &worker_->take_exchange(); }
+    [[nodiscard]] Http1Output& queued();
     void refuse(int status);
     void read_body();
     void watch();
@@ -51,7 +52,8 @@ private:
     Exchange* exchange_ = nullptr;  // while a request is under way
     Bytes in_;
     BodyReader body_;
-    std::unique_ptr<Http1Outputs> out_;  // while a request is under way
+    std::unique_ptr<Http1Output> queued_;   // none: nothing waits for the turn's end
+    std::unique_ptr<Http1Output> sending_;  // none: nothing is on its way
     Phase phase_ = Phase::Idle;
     std::uint8_t minor_version_ = 1;
     bool is_head_ = false;

@@ -44,9 +44,10 @@ void Http1Upstream::send(const ForwardedHead& head, Bytes body, bool end)
     is_head_ = head.is_head;
     upgrade_ = head.upgrade;
     chunk_out_ = head.framing == http1::Framing::Chunked;
-    output_.head = head.text;
+    output_ = worker_->http1_outputs().take();
+    output_->head = head.text;
     if (!body.empty() || (chunk_out_ && end))
-        output_.set_body(std::move(body), chunk_out_, end);
+        output_->set_body(std::move(body), chunk_out_, end);
     request_ended_ = end;
     transmit();
     stream_->recv();
@@ -54,7 +55,8 @@ void Http1Upstream::send(const ForwardedHead& head, Bytes body, bool end)
 
 void Http1Upstream::send_body(Bytes body, bool end)
 {
-    output_.set_body(std::move(body), chunk_out_, end);
+    output_ = worker_->http1_outputs().take();
+    output_->set_body(std::move(body), chunk_out_, end);
     request_ended_ = end;
     transmit();
 }
@@ -67,17 +69,17 @@ void Http1Upstream::transmit()
 
 void Http1Upstream::flush()
 {
-    if (user_ == nullptr || output_.empty())
+    if (user_ == nullptr || output_ == nullptr)
         return;
     begun_ = true;
-    const auto spans = output_.spans();
+    const auto spans = output_->spans();
     if (spans.empty() || stream_->send_now(spans))  // none: the end of a body of known length
         on_stream_sent(0);
 }
 
 void Http1Upstream::on_stream_sent(int result)
 {
-    output_.clear();
+    worker_->http1_outputs().give_back(std::move(output_));
     if (result < 0)
         return;  // the receive tells whether there is an answer all the same
     if (user_ != nullptr && std::exchange(body_due_, false))

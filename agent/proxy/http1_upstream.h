@@ -39,13 +39,13 @@ private:
     void on_timeout();
     [[nodiscard]] bool is_complete() const
     {
-        return request_ended_ && output_.empty() && response_ended_ && keep_alive_ && in_.empty() && !gone_;
+        return request_ended_ && output_ == nullptr && response_ended_ && keep_alive_ && in_.empty() && !gone_;
     }
 
     std::unique_ptr<Stream> stream_;
     UpstreamUser* user_ = nullptr;  // none: idle, or ending
     Bytes in_;
-    Http1Output output_;
+    std::unique_ptr<Http1Output> output_;  // none: nothing waits to be sent, or is on its way
     BodyReader body_;
     bool is_head_ = false;  // the request, for the framing of its response
     bool connected_ = false;
