@@ -17,6 +17,9 @@ class Process:
             self._child = subprocess.Popen(["taskset", "-c", str(cpu), *argv], stdin=subprocess.DEVNULL, stdout=out,
                                            stderr=subprocess.STDOUT)
 
+    def pid(self) -> int:
+        return self._child.pid  # taskset has become the program
+
     def stop(self) -> None:
         self._child.terminate()
         try:
