@@ -224,9 +224,9 @@ def h1_latency(lab: Lab) -> Iterator[Point]:
     def run(peer: Peer) -> Metrics:
         before = peer.running().cpu_ns()
         seen = paced(peer, PLAIN, lab.box, rate, 3)
-        answered = seen.pop("answered")
-        cpu_us = (peer.running().cpu_ns() - before) / 1000 / answered
-        return {"cpu_us": cpu_us, "per_second": answered / seen.pop("seconds"), **seen}
+        cpu_us = (peer.running().cpu_ns() - before) / 1000 / seen.answered
+        return {"cpu_us": cpu_us, "per_second": seen.answered / seen.seconds,
+                "p50_us": seen.p50_us, "p99_us": seen.p99_us, "p999_us": seen.p999_us}
 
     for name in lab.options.peers:
         peer = lab.peer(name)

@@ -116,14 +116,25 @@ def handshakes(peer: Peer, box: Box, count: int) -> Load:
     return Load(sum(load.requests for load in loads), sum(load.seconds for load in loads))
 
 
-def paced(peer: Peer, traffic: Traffic, box: Box, rate: int, seconds: int) -> dict[str, float]:
-    """Latencies in microseconds at a fixed rate, from when each request was due, and how many were answered."""
+@dataclass(frozen=True)
+class Paced:
+    """What pacer.cc saw: latencies from when each request was due, the p99 also of each 250 ms, and how many were answered."""
+
+    p50_us: float
+    p99_us: float
+    p999_us: float
+    answered: int
+    seconds: float
+    p99_of_windows_us: list[float]
+
+
+def paced(peer: Peer, traffic: Traffic, box: Box, rate: int, seconds: int) -> Paced:
     argv = [build(box, "pacer"), peer.address, str(traffic.port), HOST, traffic.path,
             str(box.body(traffic.body)), str(rate), str(seconds)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=seconds + 60)
     if done.returncode != 0:
         raise WrongResponse(f"{peer.name} at {rate}/s: {(done.stderr or done.stdout).strip()[-400:]}")
-    return dict(json.loads(done.stdout))
+    return Paced(**json.loads(done.stdout))
 
 
 class IdleConnections:

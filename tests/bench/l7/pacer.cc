@@ -28,6 +28,7 @@ using std::chrono::duration;
 using std::chrono::nanoseconds;
 
 constexpr size_t kConnections = 64;
+constexpr auto kWindow = std::chrono::milliseconds(250);
 constexpr auto kGrace =
     std::chrono::seconds(5);  // what is not answered so long after the last was due counts as that late
 
@@ -67,7 +68,8 @@ public:
           total_(total),
           interval_(interval),
           epoll_(epoll_create1(EPOLL_CLOEXEC)),
-          connections_(kConnections)
+          connections_(kConnections),
+          windows_(static_cast<size_t>(interval * static_cast<nanoseconds::rep>(total) / kWindow) + 1)
     {
         latencies_us_.reserve(total);
     }
@@ -106,17 +108,32 @@ public:
         for (size_t i = sent_; i < total_; ++i)
             add_latency(due(i), start_ + took_);
         std::sort(latencies_us_.begin(), latencies_us_.end());
-        std::printf(R"({"p50_us": %.1f, "p99_us": %.1f, "p999_us": %.1f, "answered": %zu, "seconds": %.3f})"
-                    "\n",
-                    at(500), at(990), at(999), answered_, duration<double>(took_).count());
+        std::printf(R"({"p50_us": %.1f, "p99_us": %.1f, "p999_us": %.1f, "answered": %zu, "seconds": %.3f, )"
+                    R"("p99_of_windows_us": [)",
+                    at(latencies_us_, 500), at(latencies_us_, 990), at(latencies_us_, 999), answered_,
+                    duration<double>(took_).count());
+        const char* between = "";
+        for (std::vector<double>& window : windows_) {
+            if (window.empty())
+                continue;
+            std::sort(window.begin(), window.end());
+            std::printf("%s%.1f", between, at(window, 990));
+            between = ", ";
+        }
+        std::puts("]}");
     }
 
 private:
     Clock::time_point due(size_t number) const { return start_ + interval_ * static_cast<nanoseconds::rep>(number); }
-    double at(size_t permille) const { return latencies_us_[latencies_us_.size() * permille / 1000]; }
+    static double at(const std::vector<double>& sorted, size_t permille)
+    {
+        return sorted[sorted.size() * permille / 1000];
+    }
     void add_latency(Clock::time_point since, Clock::time_point until)
     {
-        latencies_us_.push_back(duration<double, std::micro>(until - since).count());
+        const double latency_us = duration<double, std::micro>(until - since).count();
+        latencies_us_.push_back(latency_us);
+        windows_[static_cast<size_t>((since - start_) / kWindow)].push_back(latency_us);
     }
 
     void send_next()
@@ -175,6 +192,7 @@ private:
     size_t sent_ = 0;
     size_t answered_ = 0;
     std::vector<double> latencies_us_;
+    std::vector<std::vector<double>> windows_;  // of requests due in each kWindow
 };
 
 }  // namespace

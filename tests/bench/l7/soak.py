@@ -81,11 +81,11 @@ class SoakSluice(Sluice):
 def one_round(proxy: Sluice, box: Box, rate: int) -> float:
     """Returns p99 in microseconds; all that was asked for has been answered rightly."""
     seen = paced(proxy, PLAIN, box, rate, ROUND_SECONDS)
-    if seen["answered"] != rate * ROUND_SECONDS:
-        raise WrongResponse(f"{rate * ROUND_SECONDS - seen['answered']:.0f} requests were not answered")
+    if seen.answered != rate * ROUND_SECONDS:
+        raise WrongResponse(f"{rate * ROUND_SECONDS - seen.answered} requests were not answered")
     h2load(proxy, TLS2, box, 4000)
     handshakes(proxy, box, 100)
-    return seen["p99_us"]
+    return seen.p99_us
 
 
 def soak(proxy: Sluice, box: Box, minutes: float) -> bool:
