@@ -2,8 +2,9 @@
 """What another client notices of a flood: its p99 with and without, in turn, and the memory that the flood takes.
 
 A p99 is the lower quartile of those of windows of 250 ms: the host of a virtual machine stops it for some milliseconds now and then, which is
-most of a p99 over seconds and fills the greater part of the windows at bad times, while a flood does what it does in every one. The attackers share the load's processor at the lowest priority: they take what
-the other client leaves. Exit code 1 if a p99 is more than twice that without the flood, memory exceeds its bound, or a request of the other
+most of a p99 over seconds and fills the greater part of the windows at bad times, while a flood does what it does in every one. What happens
+in less than three quarters of the windows is not seen. The attackers share the load's processor at the lowest priority: they take what the
+other client leaves. Exit code 1 if a p99 is more than twice that without the flood, memory exceeds its bound, or a request of the other
 client fails."""
 import json
 import os
