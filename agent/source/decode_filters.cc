@@ -34,7 +34,7 @@ std::vector<model::HeaderField> decode_fields(const Value& value)
     std::vector<model::HeaderField> fields;
     for (const Value& item : value.list(0, kHeadersMax)) {
         Fields f(item);
-        fields.push_back({f["name"].required().string(header_name), f["value"].required().string(header_value)});
+        fields.push_back({f["name"].required().string(header_name), f["value"].required().string(field_value)});
     }
     return fields;
 }
@@ -60,7 +60,7 @@ void decode_path_modifier(const Value& value, model::Redirect& redirect)
     if (is_full == prefix.present() || is_full != full.present())
         value.refuse("replaceFullPath belongs to type ReplaceFullPath, replacePrefixMatch to ReplacePrefixMatch");
     redirect.full_path = full.optional_string(plain_path);
-    redirect.prefix = prefix.optional_string();
+    redirect.prefix = prefix.optional_string(path_prefix);
 }
 
 std::uint16_t decode_status(const Value& value)

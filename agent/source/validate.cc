@@ -155,6 +155,20 @@ Fault timestamp(std::string_view text)
     return "not a time such as 2026-01-31T12:00:00Z";
 }
 
+namespace {
+
+Fault path_characters(std::string_view text)
+{
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool escape = text[i] == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2]);
+        if (!is_alnum(text[i]) && !escape && !has_any(text.substr(i, 1), "-/._~!$&'()*+,;=:@"))
+            return "a path holds letters, digits, -/._~!$&'()*+,;=:@ and %XX escapes only (RFC 3986)";
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
 Fault plain_path(std::string_view text)
 {
     if (Fault fault = length_between(text, 1, 1024))
@@ -169,12 +183,16 @@ Fault plain_path(std::string_view text)
         if (text.ends_with(end))
             return "a path must not end with \"" + std::string(end) + "\"";
     }
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool escape = text[i] == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2]);
-        if (!is_alnum(text[i]) && !escape && !has_any(text.substr(i, 1), "-/._~!$&'()*+,;=:@"))
-            return "a path holds letters, digits, -/._~!$&'()*+,;=:@ and %XX escapes only (RFC 3986)";
-    }
-    return std::nullopt;
+    return path_characters(text);
+}
+
+Fault path_prefix(std::string_view text)
+{
+    if (Fault fault = length_between(text, 0, 1024))
+        return fault;
+    if (!text.empty() && !text.starts_with('/'))
+        return "a prefix must be empty or begin with \"/\"";
+    return path_characters(text);
 }
 
 Fault header_name(std::string_view text)
@@ -189,6 +207,19 @@ Fault header_name(std::string_view text)
 }
 
 Fault header_value(std::string_view text) { return length_between(text, 1, 4096); }
+
+Fault field_value(std::string_view text)
+{
+    if (Fault fault = header_value(text))
+        return fault;
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+    if (is_blank(text.front()) || is_blank(text.back()))
+        return "a header's value must not begin or end with a space";
+    const auto is_control = [](char c) { return (c >= '\0' && c < ' ' && c != '\t') || c == '\x7f'; };
+    if (std::ranges::any_of(text, is_control))
+        return "a header's value must not hold control characters (RFC 9110 section 5.5)";
+    return std::nullopt;
+}
 
 Fault query_value(std::string_view text) { return length_between(text, 1, 1024); }
 

@@ -19,10 +19,12 @@ namespace sluice::source {
 [[nodiscard]] Fault hostname(std::string_view text);     // may begin with "*."; no IP address
 [[nodiscard]] Fault listener_protocol(std::string_view text);
 [[nodiscard]] Fault controller_name(std::string_view text);
-[[nodiscard]] Fault timestamp(std::string_view text);    // RFC 3339 in UTC, as the API server writes it
-[[nodiscard]] Fault plain_path(std::string_view text);   // of path matches Exact and PathPrefix
-[[nodiscard]] Fault header_name(std::string_view text);  // RFC 9110 token; query parameters follow the same rule
-[[nodiscard]] Fault header_value(std::string_view text);
+[[nodiscard]] Fault timestamp(std::string_view text);     // RFC 3339 in UTC, as the API server writes it
+[[nodiscard]] Fault plain_path(std::string_view text);    // of path matches Exact and PathPrefix
+[[nodiscard]] Fault header_name(std::string_view text);   // RFC 9110 token; query parameters follow the same rule
+[[nodiscard]] Fault path_prefix(std::string_view text);   // that replaces a matched one
+[[nodiscard]] Fault header_value(std::string_view text);  // of matches
+[[nodiscard]] Fault field_value(std::string_view text);   // that is written into heads (RFC 9110 section 5.5)
 [[nodiscard]] Fault query_value(std::string_view text);
 [[nodiscard]] Fault duration(std::string_view text);  // GEP-2257
 [[nodiscard]] Fault grpc_service(std::string_view text);

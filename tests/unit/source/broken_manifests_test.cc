@@ -122,6 +122,10 @@ constexpr Row kRows[] = {
     {"98-policy-san-of-another-type.yaml", "BackendTLSPolicy default/broken",
      "spec.validation.subjectAltNames[0].hostname"},
     {"99-policy-san-not-absolute.yaml", "BackendTLSPolicy default/broken", "spec.validation.subjectAltNames[0].uri"},
+    {"a1-modifier-value-with-line-end.yaml", "HTTPRoute default/broken",
+     "spec.rules[0].filters[0].requestHeaderModifier.set[0].value"},
+    {"a2-redirect-prefix-without-slash.yaml", "HTTPRoute default/broken",
+     "spec.rules[0].filters[0].requestRedirect.path.replacePrefixMatch"},
 };
 
 constexpr const char* kFolder = "tests/unit/source/broken/";
