@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command: options, signals, and the order of start and stop. What it starts is in agent/control.
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -24,6 +25,16 @@ int report_error(const Error& error)
     return 1;
 }
 
+// Most processes begin with 1,024 descriptors and may have more; nothing here uses select(2), for which that is kept low.
+void raise_descriptor_limit()
+{
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run(const control::Options& options, const std::string& log_level)
 {
     if (auto ready = set_up_log(log_level); !ready)
@@ -34,6 +45,7 @@ int run(const control::Options& options, const std::string& log_level)
     sigaddset(&stop_signals, SIGINT);
     sigprocmask(SIG_BLOCK, &stop_signals, nullptr);  // before the first thread: all of them inherit it
     std::signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     const UniqueFd stop(signalfd(-1, &stop_signals, SFD_CLOEXEC));
     auto control = control::Control::make(options);
     if (!control)

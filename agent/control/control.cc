@@ -164,6 +164,7 @@ void Control::State::extend_addresses()
 void Control::State::collect()
 {
     collect_alarm.within(kCollectMs);
+    proxy->tend();
     if (!kernel)
         return;
     const std::lock_guard lock(mutex);

@@ -26,7 +26,7 @@ constexpr std::uint64_t kDebounceMs = 5;
 constexpr std::uint64_t kSoonMs = 1;          // behind a source that has waited for quiet itself
 constexpr std::uint64_t kPendingMs = 2'000;   // how long a Gateway's status waits for the nodes' word
 constexpr std::uint64_t kRetryMs = 1'000;     // something could not be applied or bound
-constexpr std::uint64_t kCollectMs = 10'000;  // draining backends
+constexpr std::uint64_t kCollectMs = 10'000;  // draining backends, and what the proxy needs no more
 
 // A one-shot alarm. The earlier of two wishes wins.
 class Alarm {

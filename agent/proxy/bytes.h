@@ -48,6 +48,8 @@ public:
             return;
         }
         keep();
+        // A peer that never pauses always leaves a part of a message: what is behind must not pile up.
+        spill_->erase(0, std::exchange(used_, 0));
         *spill_ += buffer.view();
     }
     // Copies what is left and gives the loop's buffer back: before a wait whose end the sender decides.

@@ -39,11 +39,13 @@ enum class Limit : std::uint8_t {
     Http2Streams,       // beyond those allowed at once
     Http2Flood,         // resets, CONTINUATION, SETTINGS, PING, oddities
     ConnectTimeout,     // to a backend, TLS included
+    UpstreamConnections,
     UdpFlows,
 };
-inline constexpr std::array<std::string_view, 12> kLimitNames{
-    "connections",         "descriptors",   "handshake_timeout", "header_timeout", "header_size",     "idle_timeout",
-    "stream_idle_timeout", "write_timeout", "http2_streams",     "http2_flood",    "connect_timeout", "udp_flows"};
+inline constexpr std::array<std::string_view, 13> kLimitNames{
+    "connections",     "descriptors",          "handshake_timeout", "header_timeout", "header_size",
+    "idle_timeout",    "stream_idle_timeout",  "write_timeout",     "http2_streams",  "http2_flood",
+    "connect_timeout", "upstream_connections", "udp_flows"};
 
 class LimitCounters {
 public:

@@ -5,15 +5,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/plan/hostname.h"
 #include "agent/proxy/balancer.h"
 #include "agent/proxy/forwarded_head.h"
 #include "agent/proxy/grpc.h"
+#include "agent/proxy/router_hosts.h"
 #include "agent/proxy/worker.h"
 
 namespace sluice::proxy {
 namespace {
 
 constexpr unsigned kConnectAttempts = 3;
+constexpr std::size_t kHeadKept = 8 * 1024;  // of memory for the next one's
 
 // Methods that may be sent twice without harm (RFC 9110 section 9.2.2).
 bool is_idempotent(std::string_view method)
@@ -49,6 +52,39 @@ std::string_view reason_phrase(int status)
 // The shorter of two limits of which 0 is none.
 std::uint32_t shorter(std::uint32_t a, std::uint32_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
 
+// Whether both ask the same of clients. Certificates may differ: a renewed one is no reason to part.
+bool have_equal_demands(const Shared<plan::TlsTermination>& a, const Shared<plan::TlsTermination>& b)
+{
+    if (a.get() == b.get())
+        return true;
+    return a && b && a->client_auth == b->client_auth && a->client_ca_pem == b->client_ca_pem;
+}
+
+// GEP-3567: the host is another listener's, over a connection that coalesces. `listener` is null where there is none.
+bool is_of_another(const Arrival& from, const plan::HttpListener* listener)
+{
+    return listener != nullptr && !from.tls_listener.empty() && listener->name != from.tls_listener;
+}
+
+// A connection outlives the plan that it was accepted by: what was agreed on then does not pass for what is asked now.
+bool is_outdated(const Arrival& from, const plan::HttpPort& port, const plan::HttpListener* listener)
+{
+    if (from.tls != port.tls)
+        return true;
+    return from.tls && listener != nullptr && !is_of_another(from, listener) &&
+           !have_equal_demands(from.termination, listener->tls);
+}
+
+// The host is a TLS route's on the same port, whose backend has its connections for itself.
+bool is_of_tls_route(const plan::TlsPort& port, std::string_view authority, const plan::HttpListener* listener)
+{
+    const RequestHost host(authority);
+    const auto found = std::ranges::find_if(
+        port.hosts, [&](const plan::TlsHost& each) { return plan::covers(each.hostname, host.name()); });
+    return found != port.hosts.end() &&
+           (listener == nullptr || plan::is_more_specific(found->hostname, listener->hostname));
+}
+
 }  // namespace
 
 Exchange::Exchange(Worker& worker) : worker_(&worker) {}
@@ -64,6 +100,8 @@ void Exchange::reset()
     deadline_ms_ = 0;
     target_ = {};
     tried_.clear();
+    if (head_.text.capacity() > kHeadKept)
+        head_ = {};
     body_.clear();
     trailers_.clear();
     interim_bytes_ = 0;
@@ -94,9 +132,14 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
     if (route.listener != nullptr) {
         counters_ = &worker_->counters_of(*route.listener);
         count(counters_->requests);
-        if (!from.tls_listener.empty() && route.listener->name != from.tls_listener)
-            return answer(421);  // GEP-3567: another listener's host over a connection that coalesces
     }
+    if (is_outdated(from, *target.http_port, route.listener)) {
+        client.serve_no_more();
+        return answer(421);
+    }
+    if (is_of_another(from, route.listener) ||
+        (from.tls && target.tls_port != nullptr && is_of_tls_route(*target.tls_port, head.authority, route.listener)))
+        return answer(421);
     if (route.rule == nullptr)
         return answer(404);
     const model::Filters& filters = route.rule->filters;
@@ -139,6 +182,7 @@ void Exchange::begin_refused(Downstream& client, int status, bool is_head)
 
 void Exchange::connect(bool fresh)
 {
+    touch();
     upstream_ready_ = upstream_busy_ = head_sent_ = false;
     target_.address = pick_endpoint(*backend_, *worker_, tried_, target_.tls.get());
     upstream_ = worker_->upstreams().acquire(target_, *this, fresh);
@@ -194,7 +238,7 @@ void Exchange::send_pending_body()
         std::vector<http1::Header> trailers;
         for (const auto& [name, value] : due)
             trailers.push_back({name, value});
-        upstream_busy_ = true;
+        body_sent_ = upstream_busy_ = true;
         upstream_->send_trailers(trailers);
     }
 }
@@ -249,11 +293,11 @@ void Exchange::on_upstream_failed(UpstreamFailure failure)
         return tried_.size() < kConnectAttempts ? connect(true) : answer(503);
     }
     // A pooled connection may just have been closed by the backend, and what it refused unseen may go again.
-    const bool is_safe = failure == UpstreamFailure::Unhandled ||
+    const bool is_safe = failure == UpstreamFailure::Unhandled || failure == UpstreamFailure::Refused ||
                          (failure == UpstreamFailure::Lost && was_reused && is_idempotent(head_.method));
     if (is_safe && !body_sent_ && request_ended_ && tried_.size() < kConnectAttempts) {
         tried_.push_back(target_.address);
-        return connect(true);
+        return connect(failure != UpstreamFailure::Refused);
     }
     answer(502);
 }
@@ -275,18 +319,17 @@ void Exchange::on_interim(const http1::ResponseHead& head)
 
 void Exchange::on_response(const http1::ResponseHead& head, bool end)
 {
-    worker_->loop().disarm(request_timer_);
     touch();
     response_begun_ = true;
-    response_ended_ = end;
     if (counters_ != nullptr)
         count(counters_->responses[std::min(head.status / 100, 5)]);
     if (head.status != 101) {
         if (end)
-            drop_upstream();
+            end_response();
         return client_->send_response(head, end);
     }
     worker_->loop().disarm(idle_timer_);
+    worker_->loop().disarm(request_timer_);
     response_ended_ = true;
     client_->send_response(head, false);
     client_->become_tunnel(std::exchange(upstream_, nullptr)->detach());
@@ -295,11 +338,10 @@ void Exchange::on_response(const http1::ResponseHead& head, bool end)
 void Exchange::on_response_body(Bytes body, bool end)
 {
     touch();
-    response_ended_ = end;
     if (counters_ != nullptr)
         count(counters_->bytes_out, body.size());
     if (end)
-        drop_upstream();  // complete, so that another request can have it before the client has read all
+        end_response();
     client_->send_body(std::move(body), end);
 }
 
@@ -307,7 +349,16 @@ void Exchange::on_response_trailers(std::span<const http1::Header> trailers)
 {
     touch();
     response_ended_ = true;
-    client_->send_trailers(trailers);
+    client_->send_trailers(trailers);  // while the backend's stream holds them
+    end_response();
+}
+
+// The backend is done: another request can have the connection before the client has read all, and the route's times
+// are kept.
+void Exchange::end_response()
+{
+    response_ended_ = true;
+    worker_->loop().disarm(request_timer_);
     drop_upstream();
 }
 

@@ -27,6 +27,7 @@ public:
     virtual void send_trailers(std::span<const http1::Header> trailers) = 0;
     virtual void resume_request() = 0;  // more of the request's body is wanted
     virtual void cut() = 0;             // the response cannot be completed
+    virtual void serve_no_more() = 0;   // no further request on this connection
     // A 101 was sent (send_response): the bytes belong to the two ends from here.
     virtual void become_tunnel(Upstream::Detached backend) = 0;
 
@@ -41,6 +42,7 @@ struct Arrival {
     bool tls = false;
     bool trusted = false;      // its X-Forwarded-* fields are believed
     std::string tls_listener;  // whose certificate was shown, by the server name; empty: none in particular
+    Shared<plan::TlsTermination> termination;  // that listener's at the handshake; none: plain
 };
 
 class Exchange final : public UpstreamUser {
@@ -79,6 +81,7 @@ private:
     void connect(bool fresh);
     void send_continue();
     void send_pending_body();
+    void end_response();
     void drop_upstream();
     void touch();
     void on_idle();
@@ -103,7 +106,7 @@ private:
     bool upstream_ready_ = false;
     bool upstream_busy_ = false;  // it has not taken the last piece yet
     bool head_sent_ = false;
-    bool body_sent_ = false;  // a byte of the body went to a backend: no second attempt
+    bool body_sent_ = false;  // a byte of the body, or a trailer, went to a backend: no second attempt
     bool expects_continue_ = false;
     bool response_begun_ = false;
     bool response_ended_ = false;

@@ -74,6 +74,21 @@ void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead&
     }
 }
 
+// A protocol that would carry more requests, past routes, filters and limits, or hide them, is not passed on: h2c
+// (RFC 7540 section 3.2), HTTP itself and TLS (RFC 2817).
+bool may_upgrade(std::span<const http1::Header> headers)
+{
+    for (std::string_view list = http1::value_of(headers, "upgrade"); !list.empty();) {
+        const std::string_view protocol = http1::next_element(list);
+        const std::string_view name = protocol.substr(0, protocol.find('/'));
+        for (const std::string_view barred : {"h2c", "h2", "http", "tls"}) {
+            if (http1::equals_ignoring_case(name, barred))
+                return false;
+        }
+    }
+    return true;
+}
+
 // X-Forwarded-*: our own, or those of a trusted proxy before us, and ours added.
 void write_forwarded_fields(Writer& writer, std::span<const http1::Header> headers, const Arrival& from,
                             std::string_view authority)
@@ -105,7 +120,7 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
 {
     const std::span<const http1::Header> headers(head.headers, head.header_count);
     // An upgrade with a body is forwarded as the plain request that it is too: a tunnel could begin amid the body.
-    out.upgrade = head.upgrade && end && !to_http2;
+    out.upgrade = head.upgrade && end && !to_http2 && may_upgrade(headers);
     out.is_head = head.method == "HEAD";
     out.method.assign(head.method);
     const std::string own_authority = head.authority.empty() ? from.local.to_string() : "";  // HTTP/1.0 without Host

@@ -26,6 +26,7 @@ private:
     void send_trailers(std::span<const http1::Header>) override { send_body({}, true); }  // dropped
     void resume_request() override;
     void cut() override;
+    void serve_no_more() override { keep_alive_ = false; }
     void become_tunnel(Upstream::Detached backend) override;
 
     void on_stream_data(int result, Buffer buffer) override;

@@ -47,6 +47,7 @@ public:
         deliver();
     }
     void cut() override { reset(Http2Error::Internal); }
+    void serve_no_more() override { connection_->drain(Arrivals::Served); }
     void become_tunnel(Upstream::Detached) override {}  // no Upgrade in HTTP/2 (RFC 9113 section 8.6)
 
 private:

@@ -223,7 +223,7 @@ void Http2Session::close_streams()
     over_ = true;
     for (const auto& [id, stream] : streams_) {
         if (!std::exchange(stream->closed_, true))
-            stream->close_error_ = NGHTTP2_INTERNAL_ERROR;
+            stream->close_error_ = stream->end_received_ ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR;
         static_cast<void>(stream->on_closed());
     }
 }

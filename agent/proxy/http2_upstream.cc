@@ -177,9 +177,10 @@ bool Http2Upstream::Call::on_closed()
         if (end_received_ && close_error_ == NGHTTP2_NO_ERROR && response_begun_)
             return false;  // whole, but the user has not taken all of it yet
         if (close_error_ == NGHTTP2_REFUSED_STREAM)
-            fail(UpstreamFailure::Unhandled);
+            fail(connection_->over_ || connection_->is_leaving_ ? UpstreamFailure::Unhandled
+                                                                : UpstreamFailure::Refused);
         else
-            fail(response_begun_ ? UpstreamFailure::Malformed : UpstreamFailure::Lost);
+            fail(response_begun_ || !connection_->over_ ? UpstreamFailure::Malformed : UpstreamFailure::Lost);
     }
     credit(data_.size() + std::exchange(uncredited_, 0));
     return true;

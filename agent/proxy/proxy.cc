@@ -186,7 +186,7 @@ int Proxy::steered_tcp_fd() const { return state_->steered_fd; }
 std::vector<ListenProblem> Proxy::publish(plan::PlanPtr plan, Ingress ingress)
 {
     const auto snapshot = std::make_shared<const Snapshot>(plan, state_->tls);
-    state_->tls.sweep(monotonic_ms());
+    tend();
     // Sockets that go are closed before the new snapshot, those that come are opened after it: what is accepted
     // always finds its listener.
     const auto wanted = wanted_sockets(*plan, ingress);
@@ -215,6 +215,8 @@ std::vector<ListenProblem> Proxy::publish(plan::PlanPtr plan, Ingress ingress)
     }
     return problems;
 }
+
+void Proxy::tend() { state_->tls.sweep(monotonic_ms()); }
 
 std::vector<ListenerStats> Proxy::stats() const
 {

@@ -28,9 +28,12 @@ struct Limits {                                  // defaults are those for an ed
     std::uint32_t connect_timeout_ms = 5'000;
     std::uint32_t upstream_idle_timeout_ms = 30'000;  // pooled connection to a backend
     std::uint32_t connections_max = 8'000;            // client connections per process; beyond it accept waits
-    std::uint32_t pooled_per_endpoint_max = 512;      // idle upstream connections per worker and endpoint
-    std::uint32_t pooled_per_worker_max = 1'024;      // over all endpoints: descriptors are few
-    std::uint32_t udp_flows_max = 4'096;              // relayed UDP clients per worker
+    // To backends, per process; a request that would need one more is answered 503. A client of HTTP/2 can ask for one
+    // a stream.
+    std::uint32_t upstream_connections_max = 8'000;
+    std::uint32_t pooled_per_endpoint_max = 512;  // idle upstream connections per worker and endpoint
+    std::uint32_t pooled_per_worker_max = 1'024;  // over all endpoints: descriptors are few
+    std::uint32_t udp_flows_max = 4'096;          // relayed UDP clients per worker
     std::uint32_t udp_idle_timeout_ms = 60'000;
 };
 
@@ -86,6 +89,10 @@ public:
     // keep the plan they started with. UDP listeners (and with Ingress::Bound TCP and HTTP ones) are bound and
     // unbound here; what could not be bound is returned, and tried again at the next call.
     [[nodiscard]] std::vector<ListenProblem> publish(plan::PlanPtr plan, Ingress ingress);
+
+    // Renews the keys of TLS tickets when their time has come, and forgets TLS contexts that nothing uses. Is to be
+    // called every now and then (seconds), whether plans are published or not.
+    void tend();
 
     [[nodiscard]] std::vector<ListenerStats> stats() const;
     [[nodiscard]] std::uint64_t open_connections() const;

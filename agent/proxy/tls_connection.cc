@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "agent/plan/hostname.h"
 #include "agent/proxy/client_hello.h"
 #include "agent/proxy/http1_connection.h"
 #include "agent/proxy/http2_connection.h"
@@ -104,10 +105,15 @@ void TlsConnection::on_stream_connected(int result)
     if (host_ != nullptr)
         return tunnel({});
     const TlsSession& session = *stream_->tls();
-    const plan::HttpListener* listener = most_specific(target_.http_port->listeners, session.server_name());
+    // In lower case, as the hostnames of a plan are, and as the certificate was chosen by.
+    const std::string server_name = plan::to_lower(session.server_name());
+    const plan::HttpListener* listener = most_specific(target_.http_port->listeners, server_name);
     const bool is_http2 = session.alpn() == "h2";
-    const Arrival from{local_, peer_.address.to_string(), true, worker_->trusts(peer_.address),
-                       listener == nullptr ? "" : listener->name};
+    Arrival from{local_, peer_.address.to_string(), true, worker_->trusts(peer_.address)};
+    if (listener != nullptr) {
+        from.tls_listener = listener->name;
+        from.termination = listener->tls;
+    }
     if (is_http2)
         hand_on<Http2Connection>(*worker_, std::move(stream_), from, Bytes{});
     else

@@ -30,18 +30,18 @@ struct TlsCertificate {
     std::string key_pem;    // RSA (2048 bits or more) or ECDSA
 };
 
-// What is asked of clients. A presented certificate that does not verify ends the handshake, but with Unverified,
-// where the request goes on without it (`peer_verified()` tells).
+// What a host asks of its clients. A presented certificate that does not verify ends the handshake, but with
+// Unverified, where the request goes on without it (`peer_verified()` tells).
 enum class TlsClientAuth : std::uint8_t { None, Optional, Required, Unverified };
 
 struct TlsServerOptions {
     struct Host {
         std::string hostname;  // "a.example.com", "*.example.com" (one or more labels), "" for every other name
         std::vector<TlsCertificate> certificates;  // one of a kind is used: an ECDSA and an RSA one
+        TlsClientAuth client_auth = TlsClientAuth::None;
+        std::string client_ca_pem;  // for every client_auth but None
     };
     std::vector<Host> hosts;
-    TlsClientAuth client_auth = TlsClientAuth::None;
-    std::string client_ca_pem;      // for every client_auth but None
     std::vector<std::string> alpn;  // in order of preference; empty: not negotiated
     TlsVersion min_version = TlsVersion::Tls12;
     std::shared_ptr<const TlsTicketKeys> ticket_keys;  // none: no resumption
@@ -49,12 +49,20 @@ struct TlsServerOptions {
 
 class TlsServerContext {
 public:
-    // Errors name the host and what is wrong with its certificate or key.
+    // A host that cannot be served as it is asked for: its names are refused (unrecognized_name), also where a wildcard
+    // or the default of the same context would have them.
+    struct RefusedHost {
+        std::string hostname;  // in lower case
+        Error error;           // what is wrong with its certificates, or with what is asked of clients
+    };
+    // Errors: a bad ALPN name. Those of a host are in `refused`.
     [[nodiscard]] static Result<std::shared_ptr<const TlsServerContext>> make(const TlsServerOptions& options);
     ~TlsServerContext();
     TlsServerContext(const TlsServerContext&) = delete;
     TlsServerContext& operator=(const TlsServerContext&) = delete;
 
+    [[nodiscard]] const std::vector<RefusedHost>& refused() const { return refused_; }
+    [[nodiscard]] bool serves() const;  // one host at least
     // What an operator should know but does not stop serving: expired certificates, ignored ones.
     [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
     [[nodiscard]] ssl_ctx_st* native() const { return base_.get(); }
@@ -66,17 +74,19 @@ private:
     using Owned = std::unique_ptr<ssl_ctx_st, Free>;
     friend struct TlsServerCallbacks;
     TlsServerContext() = default;
-    [[nodiscard]] Result<void> add_host(const TlsServerOptions& options, const TlsServerOptions::Host& host,
-                                        x509_store_st* client_ca);
-    [[nodiscard]] Owned make_context(const TlsServerOptions& options, x509_store_st* client_ca);
+    [[nodiscard]] Owned make_context(const TlsServerOptions& options);
+    [[nodiscard]] Result<Owned> make_host(const TlsServerOptions& options, const TlsServerOptions::Host& host,
+                                          x509_store_st* client_ca);
+    void add_host(const TlsServerOptions::Host& host, Result<Owned> made);
     [[nodiscard]] ssl_ctx_st* find_host(std::string_view server_name) const;
 
-    Owned base_;  // sessions begin with it; it has no certificate
-    Owned default_;
+    Owned base_;  // sessions begin with it; it has no certificate and asks for none
+    // Null: the name is refused.
     std::unordered_map<std::string, Owned> exact_;
-    std::unordered_map<std::string, Owned> wildcard_;  // by suffix: ".example.com"
+    std::unordered_map<std::string, Owned> by_suffix_;  // ".example.com"; "" is every name
     std::string alpn_wire_;
     std::shared_ptr<const TlsTicketKeys> ticket_keys_;
+    std::vector<RefusedHost> refused_;
     std::vector<std::string> warnings_;
 };
 

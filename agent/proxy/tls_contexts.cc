@@ -30,26 +30,39 @@ private:
 std::string key_of(const TlsServerOptions& options)
 {
     Key key;
-    key.add(std::to_string(static_cast<int>(options.client_auth))).add(options.client_ca_pem).add_all(options.alpn);
+    key.add_all(options.alpn);
+    std::map<std::string_view, std::size_t> client_cas;  // large and often shared: each stands in the key once
     for (const TlsServerOptions::Host& host : options.hosts) {
-        key.add(host.hostname).add(std::to_string(host.certificates.size()));
+        const auto [client_ca, is_new] = client_cas.try_emplace(host.client_ca_pem, client_cas.size());
+        key.add(host.hostname).add(std::to_string(static_cast<int>(host.client_auth)));
+        key.add(std::to_string(client_ca->second));
+        if (is_new)
+            key.add(host.client_ca_pem);
+        key.add(std::to_string(host.certificates.size()));
         for (const TlsCertificate& certificate : host.certificates)
             key.add(certificate.chain_pem).add(certificate.key_pem);
     }
     return key.text();
 }
 
+TlsClientAuth client_auth(plan::ClientAuth wanted)
+{
+    switch (wanted) {
+    case plan::ClientAuth::None: return TlsClientAuth::None;
+    case plan::ClientAuth::Optional: return TlsClientAuth::Unverified;
+    case plan::ClientAuth::Required: break;
+    }
+    return TlsClientAuth::Required;
+}
+
 void add_host(TlsServerOptions& options, const std::string& hostname, const plan::TlsTermination& termination)
 {
-    TlsServerOptions::Host host{hostname, {}};
+    TlsServerOptions::Host host{.hostname = hostname,
+                                .client_auth = client_auth(termination.client_auth),
+                                .client_ca_pem = termination.client_ca_pem};
     for (const plan::TlsCertificate& certificate : termination.certificates)
         host.certificates.push_back({certificate.chain_pem, certificate.key_pem});
     options.hosts.push_back(std::move(host));
-    if (termination.client_auth == plan::ClientAuth::None)
-        return;
-    options.client_auth =
-        termination.client_auth == plan::ClientAuth::Required ? TlsClientAuth::Required : TlsClientAuth::Unverified;
-    options.client_ca_pem = termination.client_ca_pem;
 }
 
 }  // namespace
@@ -88,7 +101,7 @@ Result<TlsContexts::Server> TlsContexts::of(const plan::TlsHost& host)
     return server(options);
 }
 
-Result<TlsContexts::Client> TlsContexts::of(const plan::BackendTls& backend, plan::AppProtocol protocol)
+Result<TlsContexts::Client> TlsContexts::of(const plan::BackendTls& backend, std::optional<plan::AppProtocol> protocol)
 {
     TlsClientOptions options;
     options.ca_pem = backend.ca_pem;
@@ -97,7 +110,8 @@ Result<TlsContexts::Client> TlsContexts::of(const plan::BackendTls& backend, pla
     options.accepted_uris = backend.uri_sans;
     if (backend.client_certificate)
         options.certificate = {backend.client_certificate->chain_pem, backend.client_certificate->key_pem};
-    options.alpn = {protocol == plan::AppProtocol::Http2 ? "h2" : "http/1.1"};
+    if (protocol)
+        options.alpn = {*protocol == plan::AppProtocol::Http2 ? "h2" : "http/1.1"};
     const std::string key = Key()
                                 .add(options.ca_pem)
                                 .add(options.server_name)

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/plan/plan.h"
@@ -17,14 +18,17 @@ class TlsContexts {
 public:
     TlsContexts() : tickets_(std::make_shared<TlsTicketKeys>()) {}
 
-    // Errors name the certificate.
+    // What is wrong with single hosts stands in the context, one that was kept included: TlsServerContext::refused.
     using Server = std::shared_ptr<const TlsServerContext>;
     [[nodiscard]] Result<Server> of(const plan::HttpPort& port);
-    [[nodiscard]] Result<Server> of(const plan::TlsHost& host);
+    [[nodiscard]] Result<Server> of(const plan::TlsHost& host);  // which must have a termination
+    // `protocol` is what the handshake offers; none: nothing, for bytes of which it is not known what they are. Errors
+    // name the certificate.
     using Client = std::shared_ptr<const TlsClientContext>;
-    [[nodiscard]] Result<Client> of(const plan::BackendTls& backend, plan::AppProtocol protocol);
+    [[nodiscard]] Result<Client> of(const plan::BackendTls& backend, std::optional<plan::AppProtocol> protocol);
 
-    // Forgets what nothing uses any more, and renews the ticket keys when their time has come.
+    // Forgets what nothing uses any more, and renews the ticket keys when their time has come. `now_ms` is on a clock
+    // that never goes back.
     void sweep(std::uint64_t now_ms);
 
 private:

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server's side: one library context a host, all alike but for the certificates. A session begins with the base
-// and moves to its host's when the ClientHello has named it.
+// The server's side: one library context a host, with its certificates and what it asks of clients. A session begins
+// with the base and moves to its host's when the ClientHello has named it.
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
+#include "agent/plan/hostname.h"
 #include "agent/proxy/tls_library.h"
 #include "agent/proxy/tls_tickets.h"
 
@@ -17,23 +19,43 @@ namespace {
 
 constexpr std::size_t kNameMax = 255;
 
-std::string lower(std::string_view text)
-{
-    std::string result(text);
-    std::ranges::transform(result, result.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return result;
-}
-
 // A ticket is good for the host that it was made for only, and only while the same is asked of clients.
-void set_resumption_scope(SSL_CTX* context, const TlsServerOptions& options, const std::string& hostname)
+void set_resumption_scope(SSL_CTX* context, const TlsServerOptions::Host& host)
 {
-    const std::string scope =
-        hostname + '\0' + std::to_string(static_cast<int>(options.client_auth)) + '\0' + options.client_ca_pem;
+    const std::string scope = plan::to_lower(host.hostname) + '\0' +
+                              std::to_string(static_cast<int>(host.client_auth)) + '\0' + host.client_ca_pem;
     std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
     SHA256(reinterpret_cast<const std::uint8_t*>(scope.data()), scope.size(), digest.data());
     SSL_CTX_set_session_id_context(context, digest.data(), digest.size());
 }
+
+std::string name_of(const TlsServerOptions::Host& host)
+{
+    return host.hostname.empty() ? "any host" : plan::to_lower(host.hostname);
+}
+
+// The client CAs of a context's hosts, which often share one: a PEM text is parsed once. Stores are counted, and live
+// on in the library contexts that were given them.
+class ClientCas {
+public:
+    // Null: the host asks for no certificate.
+    Result<x509_store_st*> of(const TlsServerOptions::Host& host)
+    {
+        if (host.client_auth == TlsClientAuth::None)
+            return nullptr;
+        if (host.client_ca_pem.empty())
+            return fail(0, "client CA", "client certificates are asked for, but no CA is given");
+        auto known = stores_.find(host.client_ca_pem);
+        if (known == stores_.end())
+            known = stores_.emplace(host.client_ca_pem, tls::make_store(host.client_ca_pem, "client CA")).first;
+        if (!known->second)
+            return std::unexpected(known->second.error());
+        return known->second->get();
+    }
+
+private:
+    std::map<std::string_view, Result<tls::StorePtr>> stores_;  // by the options' text
+};
 
 }  // namespace
 
@@ -52,6 +74,8 @@ struct TlsServerCallbacks {
             *alert = SSL_AD_UNRECOGNIZED_NAME;
             return SSL_TLSEXT_ERR_ALERT_FATAL;
         }
+        // The library takes certificates, trust and resumption scope from the new context, but not this.
+        SSL_set_verify(ssl, SSL_CTX_get_verify_mode(host), nullptr);
         return SSL_TLSEXT_ERR_OK;
     }
 
@@ -106,7 +130,7 @@ struct TlsServerCallbacks {
 void TlsServerContext::Free::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
 TlsServerContext::~TlsServerContext() = default;
 
-TlsServerContext::Owned TlsServerContext::make_context(const TlsServerOptions& options, x509_store_st* client_ca)
+TlsServerContext::Owned TlsServerContext::make_context(const TlsServerOptions& options)
 {
     Owned owned(tls::make_context(true, options.min_version).release());
     SSL_CTX* context = owned.get();
@@ -122,27 +146,28 @@ TlsServerContext::Owned TlsServerContext::make_context(const TlsServerOptions& o
     }
     if (!alpn_wire_.empty())
         SSL_CTX_set_alpn_select_cb(context, TlsServerCallbacks::select_alpn, nullptr);
-    if (client_ca == nullptr)
-        return owned;
-    SSL_CTX_set1_cert_store(context, client_ca);
-    const bool required = options.client_auth == TlsClientAuth::Required;
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
-    if (options.client_auth == TlsClientAuth::Unverified)
-        SSL_CTX_set_cert_verify_callback(context, TlsServerCallbacks::verify_without_refusal, nullptr);
     return owned;
 }
 
-Result<void> TlsServerContext::add_host(const TlsServerOptions& options, const TlsServerOptions::Host& host,
-                                        x509_store_st* client_ca)
+// `client_ca` is null where the host asks for no certificate.
+Result<TlsServerContext::Owned> TlsServerContext::make_host(const TlsServerOptions& options,
+                                                            const TlsServerOptions::Host& host,
+                                                            x509_store_st* client_ca)
 {
-    const std::string hostname = lower(host.hostname);
-    const std::string what = hostname.empty() ? "any host" : hostname;
-    if (hostname.size() > kNameMax)
+    const std::string what = name_of(host);
+    if (host.hostname.size() > kNameMax)
         return fail(0, "TLS host", what.substr(0, kNameMax) + ": longer than 255 bytes");
     if (host.certificates.empty())
         return fail(0, "TLS host", what + ": no certificate");
-    Owned context = make_context(options, client_ca);
-    set_resumption_scope(context.get(), options, hostname);
+    Owned context = make_context(options);
+    set_resumption_scope(context.get(), host);
+    if (client_ca != nullptr) {
+        const bool required = host.client_auth == TlsClientAuth::Required;
+        SSL_CTX_set1_cert_store(context.get(), client_ca);
+        SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
+        if (host.client_auth == TlsClientAuth::Unverified)
+            SSL_CTX_set_cert_verify_callback(context.get(), TlsServerCallbacks::verify_without_refusal, nullptr);
+    }
     std::set<int> kinds;
     for (const TlsCertificate& certificate : host.certificates) {
         const auto pair = tls::parse_key_pair(certificate, what);
@@ -155,18 +180,26 @@ Result<void> TlsServerContext::add_host(const TlsServerOptions& options, const T
         if (!pair->warning.empty())
             warnings_.push_back(pair->warning);
         if (auto used = tls::use(context.get(), *pair, what); !used)
-            return used;
+            return std::unexpected(used.error());
     }
-    const bool wildcard = hostname.starts_with("*.");
-    bool added = true;
-    if (hostname.empty())
-        added = std::exchange(default_, std::move(context)) == nullptr;
-    else
-        added =
-            (wildcard ? wildcard_ : exact_).try_emplace(hostname.substr(wildcard ? 1 : 0), std::move(context)).second;
-    if (!added)
-        return fail(0, "TLS host", what + ": stands there twice");
-    return {};
+    return context;
+}
+
+void TlsServerContext::add_host(const TlsServerOptions::Host& host, Result<Owned> made)
+{
+    const std::string hostname = plan::to_lower(host.hostname);
+    const bool is_exact = !hostname.empty() && !hostname.starts_with("*.");
+    auto& index = is_exact ? exact_ : by_suffix_;
+    const std::string key = is_exact || hostname.empty() ? hostname : hostname.substr(1);
+    const bool is_usable = made.has_value();
+    if (!is_usable)
+        refused_.push_back({hostname, made.error()});
+    const auto [place, is_new] = index.try_emplace(key, is_usable ? *std::move(made) : nullptr);
+    if (is_new)
+        return;
+    // Which of the two is meant cannot be told.
+    place->second = nullptr;
+    refused_.push_back({hostname, Error{0, "TLS host", name_of(host) + ": stands there twice"}});
 }
 
 Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::make(const TlsServerOptions& options)
@@ -177,40 +210,37 @@ Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::make(const Tls
     if (!wire)
         return std::unexpected(wire.error());
     result->alpn_wire_ = *std::move(wire);
-    tls::StorePtr client_ca;
-    if (options.client_auth != TlsClientAuth::None) {
-        if (options.client_ca_pem.empty())
-            return fail(0, "client CA", "client certificates are asked for, but no CA is given");
-        auto store = tls::make_store(options.client_ca_pem, "client CA");
-        if (!store)
-            return std::unexpected(store.error());
-        client_ca = *std::move(store);
-    }
-    result->base_ = result->make_context(options, client_ca.get());
+    result->base_ = result->make_context(options);
     SSL_CTX_set_tlsext_servername_callback(result->base_.get(), TlsServerCallbacks::select_host);
-    set_resumption_scope(result->base_.get(), options, "");
-    for (const auto& host : options.hosts) {
-        if (auto added = result->add_host(options, host, client_ca.get()); !added)
-            return std::unexpected(added.error());
+    ClientCas client_cas;
+    for (const TlsServerOptions::Host& host : options.hosts) {
+        const auto client_ca = client_cas.of(host);
+        result->add_host(host,
+                         client_ca ? result->make_host(options, host, *client_ca) : std::unexpected(client_ca.error()));
     }
     return std::shared_ptr<const TlsServerContext>(result);
 }
 
-// Exact, then the longest wildcard suffix, then the default.
+bool TlsServerContext::serves() const
+{
+    const auto is_usable = [](const auto& entry) { return entry.second != nullptr; };
+    return std::ranges::any_of(exact_, is_usable) || std::ranges::any_of(by_suffix_, is_usable);
+}
+
+// Exact, then the longest wildcard suffix, then the one for every name. Null: refused.
 ssl_ctx_st* TlsServerContext::find_host(std::string_view server_name) const
 {
     if (!server_name.empty() && server_name.size() <= kNameMax) {
-        const std::string name = lower(server_name);
+        const std::string name = plan::to_lower(server_name);
         if (const auto found = exact_.find(name); found != exact_.end())
             return found->second.get();
-        for (std::size_t dot = name.find('.'); dot != std::string::npos && !wildcard_.empty();
-             dot = name.find('.', dot + 1)) {
-            const auto found = dot == 0 ? wildcard_.end() : wildcard_.find(name.substr(dot));
-            if (found != wildcard_.end())
+        for (std::size_t dot = name.find('.', 1); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+            if (const auto found = by_suffix_.find(name.substr(dot)); found != by_suffix_.end())
                 return found->second.get();
         }
     }
-    return default_.get();
+    const auto any = by_suffix_.find("");
+    return any == by_suffix_.end() ? nullptr : any->second.get();
 }
 
 }  // namespace sluice::proxy

@@ -57,6 +57,11 @@ void Tunnel::connect()
     const plan::Backend* backend = pick_backend(*backends_, *worker_);
     if (backend == nullptr || !backend->valid || backend->endpoints.empty())
         return refuse();
+    // What was decrypted here may leave by the backend's policy alone.
+    const bool over_tls = backend->tls && client_.stream->tls() != nullptr;
+    const auto tls = over_tls ? snapshot_->relay_tls_of(*backend) : nullptr;
+    if (over_tls && tls == nullptr)
+        return refuse();
     const SocketAddress& endpoint = pick_endpoint(*backend, *worker_, tried_);
     auto stream = Stream::open(worker_->loop(), endpoint);
     if (!stream)
@@ -64,6 +69,8 @@ void Tunnel::connect()
     tried_.push_back(endpoint);
     backend_.stream = *std::move(stream);
     backend_.stream->set_user(&backend_);
+    if (over_tls)
+        backend_.stream->start_tls(TlsSession::connect(tls));
     connecting_ = true;
     worker_->loop().arm(timer_, worker_->limits().connect_timeout_ms);
     backend_.stream->connect(endpoint);
@@ -73,7 +80,6 @@ void Tunnel::connect()
 void Tunnel::refuse()
 {
     count(counters_->refused);
-    client_.stream->reset_on_close();
     close();
 }
 
@@ -105,11 +111,8 @@ void Tunnel::on_data(End& from, int result, Buffer buffer)
         return close();
     if (result == 0) {
         from.ended = true;
-        // Also where that side ended first: one that speaks TLS must be told that this is the end (RFC 8446
-        // section 6.1).
-        other(from).stream->shutdown_write();
-        if (other(from).ended)
-            close();
+        if (!other(from).stream->sending())
+            pass_end(from);
         return;
     }
     worker_->loop().arm(timer_, worker_->limits().stream_idle_timeout_ms);
@@ -119,6 +122,16 @@ void Tunnel::on_data(End& from, int result, Buffer buffer)
         to.next = Bytes(std::move(buffer));
     else
         send(to, Bytes(std::move(buffer)));
+}
+
+// All that came before it has been sent on.
+void Tunnel::pass_end(End& from)
+{
+    End& to = other(from);
+    // Also where that side ended first: one that speaks TLS must be told that this is the end (RFC 8446 section 6.1).
+    to.stream->shutdown_write();
+    if (to.ended && !from.stream->sending())
+        close();
 }
 
 void Tunnel::on_sent(End& to, int result)
@@ -131,6 +144,8 @@ void Tunnel::on_sent(End& to, int result)
     worker_->loop().arm(timer_, worker_->limits().stream_idle_timeout_ms);
     if (!to.next.empty())
         return send(to, std::move(to.next));
+    if (other(to).ended)
+        return pass_end(other(to));
     other(to).stream->recv();
 }
 
@@ -149,9 +164,13 @@ void Tunnel::close()
         return;
     closing_ = true;
     worker_->loop().disarm(timer_);
+    const bool is_whole = client_.ended && backend_.ended;
     for (const End* end : {&client_, &backend_}) {
-        if (end->stream != nullptr)
-            end->stream->abandon();
+        if (end->stream == nullptr)
+            continue;
+        if (!is_whole)
+            end->stream->reset_on_close();
+        end->stream->abandon();
     }
     worker_->retire(*this);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes both ways between a client and a backend: a relayed TCPRoute connection, or HTTP after a 101. Each direction
-// reads only when its last send is done (back-pressure), and a half-close is passed on.
+// reads only when its last send is done (back-pressure), and a half-close is passed on. Whatever else ends it, an error
+// or the idle time, resets both sides: what is cut short must not look whole.
 #pragma once
 
 #include <vector>
@@ -14,7 +15,8 @@ namespace sluice::proxy {
 class Tunnel final : public Connection {
 public:
     // Relays `client` to one of `backends`, which it connects to first. `snapshot` owns the backends.
-    // `first` was received from the client already.
+    // `first` was received from the client already. Where `client` speaks TLS with us, so is a backend with TLS spoken
+    // to; all other bytes are passed on as they are.
     Tunnel(Worker& worker, std::unique_ptr<Stream> client, Bytes first, const std::vector<plan::Backend>& backends,
            SnapshotPtr snapshot, ListenerCounters& counters);
     // Both ends are connected. `to_client` and `to_backend` were received already.
@@ -45,6 +47,7 @@ private:
     void relay();
     [[nodiscard]] End& other(End& end) { return &end == &client_ ? backend_ : client_; }
     void send(End& to, Bytes bytes);
+    void pass_end(End& from);
     void on_connected(int result);
     void on_data(End& from, int result, Buffer buffer);
     void on_sent(End& to, int result);

@@ -20,7 +20,7 @@ struct UdpListener::Flow {
     Flow(UdpListener& listener, const FlowKey& flow_key) : owner(&listener), key(flow_key) {}
     void on_readable(int result, Buffer)
     {
-        if (result < 0 || owner->closing_)
+        if (result < 0 || is_ended)
             return;
         auto& data = owner->datagram_;
         for (int i = 0; i < kDatagramsPerTurn; ++i) {
@@ -39,6 +39,7 @@ struct UdpListener::Flow {
     SocketAddress endpoint;
     ListenerCounters* counters = nullptr;
     UniqueFd fd;
+    bool is_ended = false;  // what was on its way when it was cancelled may still complete
     BoundCompletion<Flow> readable{*this, &Flow::on_readable};
     BoundTimer<Flow> idle{*this, &Flow::on_idle};
 };
@@ -51,13 +52,19 @@ UdpListener::UdpListener(Worker& worker, UniqueFd fd, const SocketAddress& local
 UdpListener::~UdpListener()
 {
     for (auto& [key, flow] : flows_)
-        worker_->loop().close(std::move(flow->fd));
+        close(*flow);
     for (auto& flow : ended_)
-        worker_->loop().close(std::move(flow->fd));
+        close(*flow);
     worker_->loop().close(std::move(fd_));
 }
 
 void UdpListener::start() { worker_->loop().wait_readable(fd_.get(), readable_); }
+
+void UdpListener::close(Flow& flow)
+{
+    worker_->loop().close(std::move(flow.fd));
+    --worker_->udp_flows();
+}
 
 void UdpListener::close()
 {
@@ -139,7 +146,7 @@ UdpListener::Flow* UdpListener::open_flow(const FlowKey& key, const plan::L4List
 {
     ListenerCounters& counters = worker_->counters().of(listener.name);
     const plan::Backend* backend = pick_backend(listener.backends, *worker_);
-    const bool is_full = flows_.size() >= worker_->limits().udp_flows_max;
+    const bool is_full = worker_->udp_flows() >= worker_->limits().udp_flows_max;
     if (is_full)
         worker_->hit(Limit::UdpFlows);
     const bool possible = backend != nullptr && backend->valid && !backend->endpoints.empty() && !is_full;
@@ -157,6 +164,7 @@ UdpListener::Flow* UdpListener::open_flow(const FlowKey& key, const plan::L4List
         return nullptr;
     }
     count(counters.connections);
+    ++worker_->udp_flows();
     flow->counters = &counters;
     worker_->loop().wait_readable(flow->fd.get(), flow->readable);
     return (flows_[key] = std::move(flow)).get();
@@ -187,6 +195,7 @@ void UdpListener::reply(const Flow& flow, const char* data, std::size_t size)
 
 void UdpListener::end_flow(Flow& flow)
 {
+    flow.is_ended = true;
     worker_->loop().disarm(flow.idle);
     worker_->loop().cancel(flow.readable);
     const auto found = flows_.find(flow.key);
@@ -199,7 +208,7 @@ void UdpListener::bury()
     std::erase_if(ended_, [&](const std::unique_ptr<Flow>& flow) {
         if (flow->readable.pending())
             return false;
-        worker_->loop().close(std::move(flow->fd));
+        close(*flow);
         return true;
     });
 }

@@ -30,6 +30,7 @@ private:
     Flow* open_flow(const FlowKey& key, const plan::L4Listener& listener);
     void reply(const Flow& flow, const char* data, std::size_t size);
     void end_flow(Flow& flow);
+    void close(Flow& flow);
 
     Worker* worker_;
     UniqueFd fd_;

@@ -45,6 +45,7 @@ struct ForwardedHead {
 enum class UpstreamFailure : std::uint8_t {
     Connect,    // no connection came about
     Unhandled,  // the backend surely did not begin to handle it: any request may be sent again
+    Refused,    // the same, by a connection that goes on
     Lost,       // gone before a byte of the response: safe for idempotent requests
     Malformed,  // the response, or amid it
 };

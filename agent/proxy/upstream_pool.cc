@@ -77,6 +77,10 @@ Upstream* UpstreamPool::acquire_http2(Endpoint& endpoint, UpstreamUser& user, bo
 
 template <class Kind> Kind* UpstreamPool::open(Endpoint& endpoint)
 {
+    if (connections_.size() + ended_.size() >= worker_->upstreams_max()) {
+        worker_->hit(Limit::UpstreamConnections);
+        return nullptr;
+    }
     auto stream = Stream::open(worker_->loop(), endpoint.key.address);
     if (!stream)
         return nullptr;

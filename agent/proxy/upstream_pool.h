@@ -50,7 +50,7 @@ public:
     ~UpstreamPool();
 
     // A way to `address`: over a connection that is there (`ready` at once), or over a new one, of which `user` hears.
-    // `fresh` asks for a new one. nullptr: no descriptor could be had.
+    // `fresh` asks for a new one. nullptr: there are as many as may be, or no descriptor could be had.
     [[nodiscard]] Upstream* acquire(const Target& target, UpstreamUser& user, bool fresh);
     // How much it has to do, for a choice between two: requests under way, the most there is while it is avoided.
     [[nodiscard]] std::uint32_t load(const Key& key) const;
@@ -72,7 +72,7 @@ private:
     };
     [[nodiscard]] Upstream* acquire_http1(Endpoint& endpoint, UpstreamUser& user, bool fresh);
     [[nodiscard]] Upstream* acquire_http2(Endpoint& endpoint, UpstreamUser& user, bool fresh);
-    // A new connection that begins to connect; nullptr: no descriptor could be had.
+    // A new connection that begins to connect; nullptr as above.
     template <class Kind> [[nodiscard]] Kind* open(Endpoint& endpoint);
     Endpoint& endpoint_of(const Target& target);
 

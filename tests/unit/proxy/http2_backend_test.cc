@@ -51,11 +51,40 @@ TEST_P(Http2Backend, AStreamTheBackendRefusedGoesAgain)
     Acceptor acceptor;
     serve_client(to_http2(acceptor));
     const auto id = client().request({{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}});
-    Http2Peer first(acceptor.accept(), Http2Peer::Side::Server);
-    first.reset(first.next_request(), NGHTTP2_REFUSED_STREAM);
-    Http2Peer second(acceptor.accept(), Http2Peer::Side::Server);
-    second.respond(second.next_request(), {{":status", "204"}});
+    Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+    backend.reset(backend.next_request(), NGHTTP2_REFUSED_STREAM);
+    backend.respond(backend.next_request(), {{":status", "204"}});
     EXPECT_EQ(client().wait(id).get(":status"), "204");
+    EXPECT_FALSE(acceptor.is_called(0)) << "its connection serves on";
+}
+
+TEST_P(Http2Backend, AStreamTheBackendBrokeOffIs502AndItsConnectionServesOn)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    std::optional<Http2Peer> backend;
+    for (int i = 0; i < 3; ++i) {
+        const auto id = client().request(Http2Peer::get("/"));
+        if (!backend)
+            backend.emplace(acceptor.accept(), Http2Peer::Side::Server);
+        backend->reset(backend->next_request(), NGHTTP2_INTERNAL_ERROR);
+        EXPECT_EQ(client().wait(id).get(":status"), "502");
+    }
+    EXPECT_FALSE(acceptor.is_called(0));
+}
+
+TEST_P(Http2Backend, ARefusedRequestIsNotRepeatedWithoutItsTrailers)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    const auto id =
+        client().request({{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}, false);
+    client().send(id, "", true, {{"x-trailer", "1"}});
+    Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+    const auto at = backend.next_request();
+    ASSERT_TRUE(backend.pump_until([&] { return backend[at].ended; }));
+    backend.reset(at, NGHTTP2_REFUSED_STREAM);
+    EXPECT_EQ(client().wait(id).get(":status"), "502");
 }
 
 TEST_P(Http2Backend, AfterAGoawayNewRequestsTakeANewConnection)
@@ -73,6 +102,24 @@ TEST_P(Http2Backend, AfterAGoawayNewRequestsTakeANewConnection)
     Http2Peer fresh(acceptor.accept(), Http2Peer::Side::Server);
     fresh.respond(fresh.next_request(), {{":status", "204"}});
     EXPECT_EQ(client().wait(second).get(":status"), "204");
+}
+
+TEST_P(Http2Backend, AConnectionThatNobodyUsesIsClosed)
+{
+    start({.upstream_idle_timeout_ms = 50});
+    for (const bool is_answered : {true, false}) {
+        SCOPED_TRACE(is_answered ? "its last request was answered" : "its last caller left");
+        Acceptor acceptor;
+        serve_client(to_http2(acceptor));
+        const auto id = client().request(Http2Peer::get("/"));
+        Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+        const auto at = backend.next_request();
+        if (is_answered)
+            backend.respond(at, {{":status", "204"}});
+        else
+            client().reset(id, NGHTTP2_CANCEL);
+        EXPECT_TRUE(backend.pump_until([&] { return backend.is_closed(); }));
+    }
 }
 
 TEST_P(Http2Backend, BodiesBothWaysAtOnce)
@@ -168,6 +215,22 @@ TEST_P(Http2Backend, AWholeAnswerOutlivesItsConnectionWhileTheClientReadsSlowly)
     Acceptor acceptor;
     serve_client(to_http2(acceptor), 1'000);
     const auto id = client().request(Http2Peer::get("/"));
+    {
+        Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+        const auto at = backend.next_request();
+        backend.respond_whole(at, {{":status", "200"}}, std::string(40'000, 'x'));
+        ASSERT_TRUE(client().pump_until([&] { return client()[id].has_head; }));
+    }
+    EXPECT_EQ(client().wait(id).body.size(), 40'000U);
+    EXPECT_TRUE(client()[id].ended);
+}
+
+TEST_P(Http2Backend, AWholeEarlyAnswerOutlivesItsConnectionToo)
+{
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor), 1'000);
+    const auto id =
+        client().request({{":method", "POST"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}, false);
     {
         Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
         const auto at = backend.next_request();

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whom a limit stops is counted under its name. What else a limit does is tested where it belongs.
+#include <unistd.h>
+
+#include <fstream>
+
 #include "tests/harness/http2_peer.h"
 
 namespace sluice::test {
@@ -115,6 +119,67 @@ TEST_P(ProxyLimits, ABackendThatDoesNotFinishItsHandshake)
     Peer client = Peer::connect(serve(std::move(rule)));
     client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     EXPECT_TRUE(is_hit("connect_timeout"));
+}
+
+TEST_P(ProxyLimits, ARequestThatWaitsForItsConnectionIsTimedToo)
+{
+    start({.stream_idle_timeout_ms = 50});
+    Acceptor acceptor;
+    plan::HttpRule rule = to(acceptor);
+    rule.backends.front().tls =
+        std::make_shared<plan::BackendTls>(plan::BackendTls{.hostname = "h", .system_ca = true});
+    Peer client = Peer::connect(serve(std::move(rule)));
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 504 "));
+    EXPECT_TRUE(is_hit("stream_idle_timeout"));
+}
+
+TEST_P(ProxyLimits, StreamsOfOneClientDoNotOpenConnectionsWithoutEnd)
+{
+    start({.upstream_connections_max = 2});
+    Acceptor acceptor;
+    Http2Peer client(Peer::connect(serve(to(acceptor))), Http2Peer::Side::Client);
+    std::vector<Peer> backends;
+    std::vector<std::int32_t> served;
+    for (int i = 0; i < 2; ++i) {
+        served.push_back(client.request(Http2Peer::get("/")));
+        backends.push_back(acceptor.accept());
+    }
+    EXPECT_EQ(client.wait(client.request(Http2Peer::get("/"))).get(":status"), "503");
+    EXPECT_TRUE(is_hit("upstream_connections"));
+    EXPECT_FALSE(acceptor.is_called(0));
+    // Not lost for good: what has ended makes room.
+    backends.clear();
+    for (const std::int32_t id : served)
+        EXPECT_EQ(client.wait(id).get(":status"), "502");
+    const auto next = client.request(Http2Peer::get("/"));
+    Peer backend = acceptor.accept();
+    (void)backend.read_until("\r\n\r\n");
+    backend.send("HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_EQ(client.wait(next).get(":status"), "204");
+}
+
+std::size_t resident_bytes()
+{
+    std::size_t pages = 0;
+    std::ifstream statm("/proc/self/statm");
+    statm >> pages >> pages;
+    return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+// The proxy always holds the beginning of a request, so that its buffer is never empty.
+TEST_P(ProxyLimits, AClientThatNeverPausesTakesNoMemoryForWhatWasAnswered)
+{
+    Peer client = Peer::connect(serve({.name = "r", .backends = {}}));
+    const std::string request = "GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(30'000, 'x') + "\r\n\r\n";
+    constexpr int kRequests = 1'000;  // 30 MB
+    client.send(request.substr(0, 1));
+    const std::size_t before = resident_bytes();
+    for (int i = 0; i < kRequests; ++i) {
+        client.send(request.substr(1) + request.substr(0, 1));
+        ASSERT_TRUE(client.read_until("\r\n\r\nInternal Server Error\n").starts_with("HTTP/1.1 500 ")) << i;
+    }
+    EXPECT_LT(resident_bytes(), before + 10'000'000);
 }
 
 INSTANTIATE_TEST_SUITE_P(Io, ProxyLimits, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);

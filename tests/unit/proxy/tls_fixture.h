@@ -40,7 +40,7 @@ inline TlsCertificate issue_for(const std::string& name, KeyKind kind = KeyKind:
 inline TlsServerOptions server_options(const TlsCertificate& certificate)
 {
     TlsServerOptions options;
-    options.hosts = {{"", {certificate}}};
+    options.hosts = {{.hostname = "", .certificates = {certificate}}};
     return options;
 }
 

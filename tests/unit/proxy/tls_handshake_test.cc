@@ -151,7 +151,7 @@ TEST(TlsHandshake, ProtocolIsTheServersFirstChoice)
     }
 }
 
-TEST(TlsServerSettings, AreRefusedWithTheHostAndTheReason)
+TEST(TlsServerSettings, AreRefusedWithTheReason)
 {
     const TlsCertificate good = issue_for("a.test");
     const TlsCertificate other = issue_for("b.test");
@@ -166,22 +166,56 @@ TEST(TlsServerSettings, AreRefusedWithTheHostAndTheReason)
         {"a key of another", {{"h.test", {{good.chain_pem, other.key_pem}}}}, "h.test: is not the certificate's"},
         {"weak", {{"h.test", {issue_for("h.test", KeyKind::Rsa1024)}}}, "h.test: RSA of fewer than 2048 bits"},
         {"none", {{"h.test", {}}}, "h.test: no certificate"},
+        {"no CA", {{"h.test", {good}, TlsClientAuth::Required}}, "no CA is given"},
+        {"no CA in it", {{"h.test", {good}, TlsClientAuth::Required, "nothing"}}, "client CA: no PEM certificate"},
         {"twice", {{"h.test", {good}}, {"H.test", {good}}}, "h.test: stands there twice"},
         {"two defaults", {{"", {good}}, {"", {good}}}, "any host: stands there twice"},
     };
     for (const auto& row : rows) {
         TlsServerOptions options;
         options.hosts = row.hosts;
-        const auto made = TlsServerContext::make(options);
-        ASSERT_FALSE(made) << row.name;
-        EXPECT_NE(to_string(made.error()).find(row.reason), std::string::npos) << to_string(made.error());
+        const auto made = must_make(options);
+        EXPECT_FALSE(made->serves()) << row.name;
+        ASSERT_EQ(made->refused().size(), 1U) << row.name;
+        EXPECT_EQ(made->refused()[0].hostname, row.hosts[0].hostname);
+        const std::string reason = to_string(made->refused()[0].error);
+        EXPECT_NE(reason.find(row.reason), std::string::npos) << reason;
     }
-    TlsServerOptions no_ca = server_options(good);
-    no_ca.client_auth = TlsClientAuth::Required;
-    EXPECT_FALSE(TlsServerContext::make(no_ca));
     TlsServerOptions bad_alpn = server_options(good);
     bad_alpn.alpn = {""};
     EXPECT_FALSE(TlsServerContext::make(bad_alpn));
+}
+
+// Its name is neither the wildcard's nor the default's: those may ask less of clients, and have another's certificate.
+TEST(TlsServerSettings, ThatCannotBeUsedRefuseTheirHostAlone)
+{
+    const TlsCertificate good = issue({.dns_names = {"any.test", "*.example.com", "x.deep.example.com"}});
+    const TlsCertificate bad{good.chain_pem, issue_for("other").key_pem};
+    TlsServerOptions options;
+    options.hosts = {{"", {good}},
+                     {"*.example.com", {good}},
+                     {"BAD.example.com", {bad}},
+                     {"trust.example.com", {good}, TlsClientAuth::Required, "nothing"},
+                     {"*.deep.example.com", {bad}}};
+    const auto server = must_make(options);
+    EXPECT_TRUE(server->serves());
+    std::vector<std::string> refused;
+    for (const auto& host : server->refused())
+        refused.push_back(host.hostname);
+    EXPECT_EQ(refused, (std::vector<std::string>{"bad.example.com", "trust.example.com", "*.deep.example.com"}));
+    const struct {
+        const char* sni;
+        bool served;
+    } rows[] = {
+        {"any.test", true},         {"a.example.com", true},      {"bad.example.com", false},
+        {"Bad.Example.com", false}, {"trust.example.com", false}, {"x.deep.example.com", false},
+    };
+    for (const auto& row : rows) {
+        Pair pair(server, must_make(client_options(row.sni)));
+        EXPECT_EQ(pair.shake(), row.served) << row.sni << " " << pair.errors();
+        const bool is_alerted = pair.client_error.find("UNRECOGNIZED_NAME") != std::string::npos;
+        EXPECT_EQ(is_alerted, !row.served) << pair.errors();
+    }
 }
 
 TEST(TlsServerSettings, WhatStillServesIsAWarning)

@@ -100,10 +100,10 @@ TEST_P(TlsTickets, DoNotOutliveWhatIsAskedOfClients)
     Case c(GetParam());
     c.settings.certificate = issue({.common_name = "client"});
     c.client = must_make(c.settings);
-    c.options.client_auth = TlsClientAuth::Optional;
-    c.options.client_ca_pem = authority().pem;
+    c.options.hosts[0].client_auth = TlsClientAuth::Optional;
+    c.options.hosts[0].client_ca_pem = authority().pem;
     connect_once(must_make(c.options), c.client);
-    c.options.client_auth = TlsClientAuth::Required;
+    c.options.hosts[0].client_auth = TlsClientAuth::Required;
     const auto strict = must_make(c.options);
     EXPECT_FALSE(resumes(strict, c.client));
 
@@ -112,9 +112,20 @@ TEST_P(TlsTickets, DoNotOutliveWhatIsAskedOfClients)
     ASSERT_TRUE(again.shake()) << again.errors();
     EXPECT_TRUE(again.server->resumed());
     EXPECT_TRUE(again.server->peer_verified());  // as when the ticket was made
-    c.options.client_ca_pem += make_certificate({.common_name = "more", .authority = true}).pem;
+    c.options.hosts[0].client_ca_pem += make_certificate({.common_name = "more", .authority = true}).pem;
     connect_once(strict, c.client);
     EXPECT_FALSE(resumes(must_make(c.options), c.client));
+}
+
+TEST_P(TlsTickets, AreIndifferentToWhatAnotherHostAsksOfClients)
+{
+    Case c(GetParam());
+    const TlsCertificate both = issue({.dns_names = {"a.test", "b.test"}});
+    c.options.hosts = {{"a.test", {both}}, {"b.test", {both}}};
+    connect_once(must_make(c.options), c.client);
+    c.options.hosts[1].client_auth = TlsClientAuth::Required;
+    c.options.hosts[1].client_ca_pem = authority().pem;
+    EXPECT_TRUE(resumes(must_make(c.options), c.client));
 }
 
 TEST_P(TlsTickets, KeepWhatWasFoundOfTheClientsCertificate)
@@ -134,8 +145,8 @@ TEST_P(TlsTickets, KeepWhatWasFoundOfTheClientsCertificate)
         Case c(GetParam());
         c.settings.certificate = row.certificate;
         c.client = must_make(c.settings);
-        c.options.client_auth = TlsClientAuth::Unverified;
-        c.options.client_ca_pem = authority().pem;
+        c.options.hosts[0].client_auth = TlsClientAuth::Unverified;
+        c.options.hosts[0].client_ca_pem = authority().pem;
         const auto server = must_make(c.options);
         connect_once(server, c.client);
         Pair again(server, c.client);

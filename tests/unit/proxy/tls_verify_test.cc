@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is believed: backends by their CA and names, clients by the listener's CA.
+#include <algorithm>
+
 #include "tests/unit/proxy/tls_fixture.h"
 
 namespace sluice::proxy::testing {
@@ -121,8 +123,8 @@ TEST(TlsVerify, ClientsAreAskedAsTheListenerSays)
             SCOPED_TRACE(::testing::PrintToString(row.auth) + " " + ::testing::PrintToString(row.shows) + " " +
                          std::to_string(static_cast<int>(version)));
             TlsServerOptions server = server_options(certificate);
-            server.client_auth = row.auth;
-            server.client_ca_pem = row.auth == None ? "" : authority().pem;
+            server.hosts[0].client_auth = row.auth;
+            server.hosts[0].client_ca_pem = row.auth == None ? "" : authority().pem;
             TlsClientOptions client = client_options("a.test");
             client.certificate = client_certificate(row.shows);
             client.max_version = version;
@@ -132,6 +134,53 @@ TEST(TlsVerify, ClientsAreAskedAsTheListenerSays)
             EXPECT_EQ(pair.server->peer_verified(), row.verified);
             EXPECT_EQ(pair.client_error.empty(), row.accepted) << pair.errors();
         }
+    }
+}
+
+// Also where the hosts are of different owners: none loosens or tightens what another asks.
+TEST(TlsVerify, EachHostAsksItsOwnOfClients)
+{
+    using enum TlsClientAuth;
+    const TlsCertificate certificate =
+        issue({.dns_names = {"ours.test", "theirs.test", "open.test", "lenient.test", "any.test"}});
+    std::vector<TlsServerOptions::Host> hosts{
+        {"ours.test", {certificate}, Required, authority().pem},  // the same CA as below: one store for both
+        {"theirs.test", {certificate}, Required, stranger().pem},     {"open.test", {certificate}, None, ""},
+        {"lenient.test", {certificate}, Unverified, authority().pem}, {"", {certificate}, Optional, authority().pem},
+    };
+    const struct {
+        const char* host;
+        Shows shows;
+        bool accepted;
+        bool verified;
+    } rows[] = {
+        {"ours.test", Shows::Nothing, false, false},   {"ours.test", Shows::Good, true, true},
+        {"ours.test", Shows::Stranger, false, false},  {"theirs.test", Shows::Nothing, false, false},
+        {"theirs.test", Shows::Good, false, false},    {"theirs.test", Shows::Stranger, true, true},
+        {"open.test", Shows::Nothing, true, false},    {"open.test", Shows::Stranger, true, false},
+        {"lenient.test", Shows::Nothing, true, false}, {"lenient.test", Shows::Stranger, true, false},
+        {"lenient.test", Shows::Good, true, true},     {"any.test", Shows::Nothing, true, false},
+        {"any.test", Shows::Stranger, false, false},   {"any.test", Shows::Good, true, true},
+    };
+    for (const char* order : {"as above", "the other way round"}) {
+        TlsServerOptions options;
+        options.hosts = hosts;
+        const auto server = must_make(options);
+        ASSERT_TRUE(server->refused().empty());
+        for (const auto& row : rows) {
+            for (const TlsVersion version : {TlsVersion::Tls12, TlsVersion::Tls13}) {
+                SCOPED_TRACE(std::string(order) + " " + row.host + " " + ::testing::PrintToString(row.shows) + " " +
+                             std::to_string(static_cast<int>(version)));
+                TlsClientOptions client = client_options(row.host);
+                client.certificate = client_certificate(row.shows);
+                client.max_version = version;
+                Pair pair(server, must_make(client));
+                pair.pump();
+                EXPECT_EQ(pair.server->established() && pair.server_error.empty(), row.accepted) << pair.errors();
+                EXPECT_EQ(pair.server->peer_verified(), row.verified);
+            }
+        }
+        std::ranges::reverse(hosts);
     }
 }
 
