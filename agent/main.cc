@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <map>
@@ -25,13 +26,14 @@ int report_error(const Error& error)
     return 1;
 }
 
-// Most processes begin with 1,024 descriptors and may have more; nothing here uses select(2), for which that is kept low.
+// Most processes begin with 1,024 descriptors and may have more; nothing here uses select(2), for which that is kept
+// low. Bounded, for programs that are run from here and close all that they might have.
 void raise_descriptor_limit()
 {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    limit.rlim_cur = limit.rlim_max;
+    limit.rlim_cur = std::max(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, 1U << 20U));
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 

@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "agent/plan/hostname.h"
 #include "agent/proxy/balancer.h"
 #include "agent/proxy/forwarded_head.h"
 #include "agent/proxy/grpc.h"
-#include "agent/proxy/router_hosts.h"
 #include "agent/proxy/worker.h"
 
 namespace sluice::proxy {
@@ -25,65 +23,8 @@ bool is_idempotent(std::string_view method)
            method == "DELETE";
 }
 
-std::string_view reason_phrase(int status)
-{
-    switch (status) {
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 408: return "Request Timeout";
-    case 414: return "URI Too Long";
-    case 421: return "Misdirected Request";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Error";
-    }
-}
-
 // The shorter of two limits of which 0 is none.
 std::uint32_t shorter(std::uint32_t a, std::uint32_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
-
-// Whether both ask the same of clients. Certificates may differ: a renewed one is no reason to part.
-bool have_equal_demands(const Shared<plan::TlsTermination>& a, const Shared<plan::TlsTermination>& b)
-{
-    if (a.get() == b.get())
-        return true;
-    return a && b && a->client_auth == b->client_auth && a->client_ca_pem == b->client_ca_pem;
-}
-
-// GEP-3567: the host is another listener's, over a connection that coalesces. `listener` is null where there is none.
-bool is_of_another(const Arrival& from, const plan::HttpListener* listener)
-{
-    return listener != nullptr && !from.tls_listener.empty() && listener->name != from.tls_listener;
-}
-
-// A connection outlives the plan that it was accepted by: what was agreed on then does not pass for what is asked now.
-bool is_outdated(const Arrival& from, const plan::HttpPort& port, const plan::HttpListener* listener)
-{
-    if (from.tls != port.tls)
-        return true;
-    return from.tls && listener != nullptr && !is_of_another(from, listener) &&
-           !have_equal_demands(from.termination, listener->tls);
-}
-
-// The host is a TLS route's on the same port, whose backend has its connections for itself.
-bool is_of_tls_route(const plan::TlsPort& port, std::string_view authority, const plan::HttpListener* listener)
-{
-    const RequestHost host(authority);
-    const auto found = std::ranges::find_if(
-        port.hosts, [&](const plan::TlsHost& each) { return plan::covers(each.hostname, host.name()); });
-    return found != port.hosts.end() &&
-           (listener == nullptr || plan::is_more_specific(found->hostname, listener->hostname));
-}
 
 }  // namespace
 
@@ -133,12 +74,10 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
         counters_ = &worker_->counters_of(*route.listener);
         count(counters_->requests);
     }
-    if (is_outdated(from, *target.http_port, route.listener)) {
+    const Fit fit = fit_of(from, target, head.authority, route.listener);
+    if (fit == Fit::Outdated)
         client.serve_no_more();
-        return answer(421);
-    }
-    if (is_of_another(from, route.listener) ||
-        (from.tls && target.tls_port != nullptr && is_of_tls_route(*target.tls_port, head.authority, route.listener)))
+    if (fit != Fit::Good)
         return answer(421);
     if (route.rule == nullptr)
         return answer(404);
@@ -168,16 +107,6 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
         worker_->loop().arm(request_timer_, timeout_ms);
     }
     connect(false);
-}
-
-void Exchange::begin_refused(Downstream& client, int status, bool is_head)
-{
-    client_ = &client;
-    is_head_ = is_head;
-    if (status == 414 || status == 431)
-        worker_->hit(Limit::HeaderSize);
-    request_ended_ = false;
-    answer(status);
 }
 
 void Exchange::connect(bool fresh)
@@ -299,7 +228,7 @@ void Exchange::on_upstream_failed(UpstreamFailure failure)
         tried_.push_back(target_.address);
         return connect(failure != UpstreamFailure::Refused);
     }
-    answer(502);
+    answer(failure == UpstreamFailure::Refused ? 503 : 502);
 }
 
 // A 100 is not for the client: it had one of our own if it waits for one. An Upgrade waits for its 101 alone.
@@ -367,53 +296,6 @@ void Exchange::on_response_taken()
     touch();
     if (!response_ended_ && upstream_ != nullptr)
         upstream_->resume();
-}
-
-void Exchange::answer(int status)
-{
-    drop_upstream();
-    worker_->loop().disarm(request_timer_);
-    touch();
-    if (counters_ != nullptr) {
-        count(counters_->responses[status / 100]);
-        if (status != 404)
-            count(counters_->refused);
-    }
-    response_begun_ = response_ended_ = true;
-    http1::ResponseHead& head = worker_->scratch().response;
-    if (grpc_) {
-        grpc::fill_error(head, status);
-        return client_->send_response(head, true);
-    }
-    head.reset();
-    head.status = static_cast<std::uint16_t>(status);
-    head.reason = reason_phrase(status);
-    std::string body(head.reason);
-    body += '\n';
-    head.headers[0] = {"content-type", "text/plain"};
-    const std::string length = std::to_string(body.size());
-    head.headers[1] = {"content-length", length};
-    head.header_count = 2;
-    head.framing = is_head_ ? http1::Framing::None : http1::Framing::Length;
-    head.content_length = body.size();
-    client_->send_response(head, is_head_);
-    if (!is_head_)
-        client_->send_body(Bytes(std::move(body)), true);
-}
-
-void Exchange::answer_elsewhere(const model::Redirect& redirect, const std::string& location)
-{
-    touch();
-    count(counters_->responses[redirect.status / 100]);
-    response_begun_ = response_ended_ = true;
-    http1::ResponseHead& head = worker_->scratch().response;
-    head.reset();
-    head.status = redirect.status;
-    head.reason = reason_phrase(redirect.status);
-    head.headers[0] = {"location", location};
-    head.header_count = 1;
-    head.framing = is_head_ ? http1::Framing::None : http1::Framing::Length;
-    client_->send_response(head, true);
 }
 
 void Exchange::drop_upstream()

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/proxy/arrival.h"
 #include "agent/proxy/counters.h"
 #include "agent/proxy/router.h"
 #include "agent/proxy/snapshot.h"
@@ -33,16 +34,6 @@ public:
 
 protected:
     ~Downstream() = default;
-};
-
-// Where a request came from.
-struct Arrival {
-    SocketAddress local;
-    std::string peer;  // its address, as X-Forwarded-For has it
-    bool tls = false;
-    bool trusted = false;      // its X-Forwarded-* fields are believed
-    std::string tls_listener;  // whose certificate was shown, by the server name; empty: none in particular
-    Shared<plan::TlsTermination> termination;  // that listener's at the handshake; none: plain
 };
 
 class Exchange final : public UpstreamUser {

@@ -20,6 +20,7 @@ Code code_of(int http_status)
     case 400:
     case 431: return {"13", "the request is malformed or too large"};
     case 404: return {"12", "no route matches"};
+    case 421: return {"14", "the connection is not for this host"};
     case 500: return {"14", "no valid backend"};
     case 502: return {"14", "the backend failed"};
     case 503: return {"14", "no backend can be reached"};

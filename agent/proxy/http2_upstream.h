@@ -16,6 +16,7 @@ public:
     [[nodiscard]] Upstream& open(UpstreamUser& user);
     [[nodiscard]] bool has_room() const;  // for another stream
     [[nodiscard]] bool has_served() const { return served_; }
+    [[nodiscard]] bool is_unused() const { return connected_ && !over_ && stream_count() == 0 && waiting_.empty(); }
     void end() override;
     // Whole responses that their users still take piece by piece keep it, too.
     [[nodiscard]] bool quiet() const override { return stream_->quiet() && users_ == 0; }

@@ -28,9 +28,9 @@ struct Limits {                                  // defaults are those for an ed
     std::uint32_t connect_timeout_ms = 5'000;
     std::uint32_t upstream_idle_timeout_ms = 30'000;  // pooled connection to a backend
     std::uint32_t connections_max = 8'000;            // client connections per process; beyond it accept waits
-    // To backends, per process; a request that would need one more is answered 503. A client of HTTP/2 can ask for one
-    // a stream.
-    std::uint32_t upstream_connections_max = 8'000;
+    // To backends, per worker; a request that needs one more than are in use is answered 503. A client of HTTP/2 can
+    // ask for one a stream.
+    std::uint32_t upstream_connections_max = 4'000;
     std::uint32_t pooled_per_endpoint_max = 512;  // idle upstream connections per worker and endpoint
     std::uint32_t pooled_per_worker_max = 1'024;  // over all endpoints: descriptors are few
     std::uint32_t udp_flows_max = 4'096;          // relayed UDP clients per worker

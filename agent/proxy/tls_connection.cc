@@ -1,44 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/proxy/tls_connection.h"
 
-#include <limits>
 #include <utility>
 
 #include "agent/plan/hostname.h"
 #include "agent/proxy/client_hello.h"
 #include "agent/proxy/http1_connection.h"
 #include "agent/proxy/http2_connection.h"
+#include "agent/proxy/server_name.h"
 #include "agent/proxy/tunnel.h"
 
 namespace sluice::proxy {
-namespace {
-
-// How specific a hostname is for `name`; 0: it does not cover it.
-std::size_t rank(std::string_view hostname, std::string_view name)
-{
-    if (hostname.empty())
-        return 1;
-    if (hostname == name)
-        return std::numeric_limits<std::size_t>::max();
-    const bool is_wildcard = hostname.starts_with("*.");
-    return is_wildcard && name.size() > hostname.size() - 1 && name.ends_with(hostname.substr(1)) ? hostname.size() : 0;
-}
-
-template <class Named> const Named* most_specific(const std::vector<Named>& all, std::string_view name)
-{
-    const Named* best = nullptr;
-    std::size_t best_rank = 0;
-    for (const Named& each : all) {
-        if (const std::size_t own = rank(each.hostname, name); own > best_rank) {
-            best = &each;
-            best_rank = own;
-        }
-    }
-    return best;
-}
-
-}  // namespace
-
 TlsConnection::TlsConnection(Worker& worker, std::unique_ptr<Stream> stream, const SocketAddress& local,
                              const SocketAddress& peer)
     : worker_(&worker),
@@ -77,8 +49,7 @@ void TlsConnection::choose(const std::string& server_name)
     host_ = most_specific(target_.tls_port->hosts, server_name);
     if (target_.http_port != nullptr) {
         const plan::HttpListener* https = most_specific(target_.http_port->listeners, server_name);
-        if (https != nullptr &&
-            (host_ == nullptr || rank(https->hostname, server_name) > rank(host_->hostname, server_name)))
+        if (https != nullptr && (host_ == nullptr || plan::is_more_specific(https->hostname, host_->hostname)))
             host_ = nullptr;
         if (https == nullptr && host_ == nullptr)
             return close();
@@ -106,10 +77,10 @@ void TlsConnection::on_stream_connected(int result)
         return tunnel({});
     const TlsSession& session = *stream_->tls();
     // In lower case, as the hostnames of a plan are, and as the certificate was chosen by.
-    const std::string server_name = plan::to_lower(session.server_name());
-    const plan::HttpListener* listener = most_specific(target_.http_port->listeners, server_name);
+    Arrival from{local_, peer_.address.to_string(), true, worker_->trusts(peer_.address),
+                 plan::to_lower(session.server_name())};
+    const plan::HttpListener* listener = most_specific(target_.http_port->listeners, from.server_name);
     const bool is_http2 = session.alpn() == "h2";
-    Arrival from{local_, peer_.address.to_string(), true, worker_->trusts(peer_.address)};
     if (listener != nullptr) {
         from.tls_listener = listener->name;
         from.termination = listener->tls;

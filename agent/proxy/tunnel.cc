@@ -128,6 +128,7 @@ void Tunnel::on_data(End& from, int result, Buffer buffer)
 void Tunnel::pass_end(End& from)
 {
     End& to = other(from);
+    from.passed = true;
     // Also where that side ended first: one that speaks TLS must be told that this is the end (RFC 8446 section 6.1).
     to.stream->shutdown_write();
     if (to.ended && !from.stream->sending())
@@ -164,11 +165,10 @@ void Tunnel::close()
         return;
     closing_ = true;
     worker_->loop().disarm(timer_);
-    const bool is_whole = client_.ended && backend_.ended;
-    for (const End* end : {&client_, &backend_}) {
+    for (End* end : {&client_, &backend_}) {
         if (end->stream == nullptr)
             continue;
-        if (!is_whole)
+        if (!other(*end).passed)
             end->stream->reset_on_close();
         end->stream->abandon();
     }

@@ -37,9 +37,10 @@ private:
         void on_stream_sent(int result) override { tunnel->on_sent(*this, result); }
         Tunnel* tunnel;
         std::unique_ptr<Stream> stream;
-        Bytes out;   // being sent to this end
-        Bytes next;  // came meanwhile: a receive was under way when the tunnel took over
-        bool ended = false;
+        Bytes out;            // being sent to this end
+        Bytes next;           // came meanwhile: a receive was under way when the tunnel took over
+        bool ended = false;   // it sends no more
+        bool passed = false;  // and the other end has all of it
     };
 
     void connect();

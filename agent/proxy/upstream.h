@@ -47,7 +47,7 @@ enum class UpstreamFailure : std::uint8_t {
     Unhandled,  // the backend surely did not begin to handle it: any request may be sent again
     Refused,    // the same, by a connection that goes on
     Lost,       // gone before a byte of the response: safe for idempotent requests
-    Malformed,  // the response, or amid it
+    Malformed,  // the response, or broken off amid it or instead of it
 };
 
 class UpstreamUser {

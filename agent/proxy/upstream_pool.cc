@@ -77,7 +77,7 @@ Upstream* UpstreamPool::acquire_http2(Endpoint& endpoint, UpstreamUser& user, bo
 
 template <class Kind> Kind* UpstreamPool::open(Endpoint& endpoint)
 {
-    if (connections_.size() + ended_.size() >= worker_->upstreams_max()) {
+    if (connections_.size() >= worker_->limits().upstream_connections_max && !discard_unused()) {
         worker_->hit(Limit::UpstreamConnections);
         return nullptr;
     }
@@ -117,6 +117,24 @@ void UpstreamPool::discard(UpstreamConnection& connection)
         return;
     connection.end();
     ended_.splice(ended_.begin(), connections_, connection.self_);
+}
+
+bool UpstreamPool::discard_unused()
+{
+    for (auto& [key, endpoint] : endpoints_) {
+        if (!endpoint.idle.empty()) {
+            Http1Upstream& oldest = *endpoint.idle.front();
+            take_idle(oldest, endpoint);
+            discard(oldest);
+            return true;
+        }
+        const auto unused = std::ranges::find_if(endpoint.http2, &Http2Upstream::is_unused);
+        if (unused != endpoint.http2.end()) {
+            discard(**unused);
+            return true;
+        }
+    }
+    return false;
 }
 
 std::uint32_t UpstreamPool::load(const Key& key) const

@@ -75,6 +75,7 @@ private:
     // A new connection that begins to connect; nullptr as above.
     template <class Kind> [[nodiscard]] Kind* open(Endpoint& endpoint);
     Endpoint& endpoint_of(const Target& target);
+    bool discard_unused();  // makes room for another; false: all are in use
 
     Worker* worker_;
     std::unordered_map<Key, Endpoint, KeyHash> endpoints_;

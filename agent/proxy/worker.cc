@@ -21,7 +21,6 @@ Worker::Worker(const Options& options, unsigned index)
     : options_(options),
       index_(index),
       connections_max_(std::max(1U, options.limits.connections_max / std::max(1U, options.workers))),
-      upstreams_max_(std::max(1U, options.limits.upstream_connections_max / std::max(1U, options.workers))),
       random_(std::random_device{}() | 1U)
 {
 }

@@ -106,7 +106,6 @@ public:
     void on_accepted(UniqueFd fd);
     [[nodiscard]] bool trusts(const IpAddress& peer) const;
     [[nodiscard]] bool full() const { return connections_.size() >= connections_max_; }
-    [[nodiscard]] std::size_t upstreams_max() const { return upstreams_max_; }
     std::size_t& udp_flows() { return udp_flows_; }  // open sockets of all UDP listeners
     // Whether the loop has taken a turn since the last call. Any thread, one at a time.
     [[nodiscard]] bool turned();
@@ -122,7 +121,6 @@ private:
     Options options_;
     unsigned index_;
     std::size_t connections_max_;
-    std::size_t upstreams_max_;
     std::size_t udp_flows_ = 0;
     IoKind io_ = IoKind::Auto;
     std::minstd_rand random_;

@@ -29,12 +29,22 @@ constexpr std::array<FilterType, 8> kFilterTypes{{
     {"ExternalAuth", "externalAuth", FilterUse::Once, false},
 }};
 
+// Blanks around a value are no part of it (RFC 9110 section 5.5).
+std::string trimmed(std::string text)
+{
+    constexpr std::string_view kBlanks = " \t";
+    text.erase(text.find_last_not_of(kBlanks) + 1);
+    text.erase(0, text.find_first_not_of(kBlanks));
+    return text;
+}
+
 std::vector<model::HeaderField> decode_fields(const Value& value)
 {
     std::vector<model::HeaderField> fields;
     for (const Value& item : value.list(0, kHeadersMax)) {
         Fields f(item);
-        fields.push_back({f["name"].required().string(header_name), f["value"].required().string(field_value)});
+        fields.push_back(
+            {f["name"].required().string(header_name), trimmed(f["value"].required().string(field_value))});
     }
     return fields;
 }

@@ -212,9 +212,6 @@ Fault field_value(std::string_view text)
 {
     if (Fault fault = header_value(text))
         return fault;
-    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-    if (is_blank(text.front()) || is_blank(text.back()))
-        return "a header's value must not begin or end with a space";
     const auto is_control = [](char c) { return (c >= '\0' && c < ' ' && c != '\t') || c == '\x7f'; };
     if (std::ranges::any_of(text, is_control))
         return "a header's value must not hold control characters (RFC 9110 section 5.5)";

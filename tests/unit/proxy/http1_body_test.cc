@@ -158,7 +158,7 @@ TEST_P(Http1Body, ABodyThatTimedOutIsNotTheNextRequest)
 TEST_P(Http1Body, AnAnswerThatIsNotWholeInTimeBreaksOff)
 {
     Acceptor backend;
-    Peer client = Peer::connect(serve(to(backend, 100)));
+    Peer client = Peer::connect(serve(to(backend, 500)));
     client.send(kGet);
     Peer upstream = backend.accept();
     (void)upstream.read_until(kEndOfHead);
@@ -171,13 +171,13 @@ TEST_P(Http1Body, AnAnswerThatIsNotWholeInTimeBreaksOff)
 TEST_P(Http1Body, AnAnswerThatWasWholeInTimeIsThere)
 {
     Acceptor backend;
-    Peer client = Peer::connect(serve(to(backend, 100)));
+    Peer client = Peer::connect(serve(to(backend, 500)));
     client.send(kGet);
     Peer upstream = backend.accept();
     (void)upstream.read_until(kEndOfHead);
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     EXPECT_TRUE(client.read_until("ok").ends_with("ok"));
-    EXPECT_FALSE(client.has_more(200)) << "its time must not end the kept connection";
+    EXPECT_FALSE(client.has_more(700)) << "its time must not end the kept connection";
     client.send(kGet);
     EXPECT_TRUE(upstream.read_until(kEndOfHead).starts_with("GET "));
 }

@@ -84,7 +84,7 @@ TEST_P(Http2Backend, ARefusedRequestIsNotRepeatedWithoutItsTrailers)
     const auto at = backend.next_request();
     ASSERT_TRUE(backend.pump_until([&] { return backend[at].ended; }));
     backend.reset(at, NGHTTP2_REFUSED_STREAM);
-    EXPECT_EQ(client().wait(id).get(":status"), "502");
+    EXPECT_EQ(client().wait(id).get(":status"), "503");
 }
 
 TEST_P(Http2Backend, AfterAGoawayNewRequestsTakeANewConnection)

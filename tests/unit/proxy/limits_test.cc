@@ -9,6 +9,9 @@
 namespace sluice::test {
 namespace {
 
+const std::string kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+const std::string kEndOfHead = "\r\n\r\n";
+
 class ProxyLimits : public ProxyTest {
 protected:
     // Waits until the limit was hit; false: it was not.
@@ -157,6 +160,35 @@ TEST_P(ProxyLimits, StreamsOfOneClientDoNotOpenConnectionsWithoutEnd)
     (void)backend.read_until("\r\n\r\n");
     backend.send("HTTP/1.1 204 No Content\r\n\r\n");
     EXPECT_EQ(client.wait(next).get(":status"), "204");
+}
+
+TEST_P(ProxyLimits, ConnectionsThatNobodyUsesMakeRoomForOthers)
+{
+    start({.upstream_connections_max = 1});
+    const auto is_answered = [](Peer& client) { return client.read_until(kEndOfHead).starts_with("HTTP/1.1 204 "); };
+    Acceptor http1;
+    Peer first = Peer::connect(serve(to(http1)));
+    first.send(kGet);
+    Peer pooled = http1.accept();
+    (void)pooled.read_until(kEndOfHead);
+    pooled.send("HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_TRUE(is_answered(first));
+    Acceptor http2;
+    Peer second = Peer::connect(serve(to_http2(http2)));
+    second.send(kGet);
+    EXPECT_EQ(pooled.read_all(), "");
+    Http2Peer shared(http2.accept(), Http2Peer::Side::Server);
+    shared.respond(shared.next_request(), {{":status", "204"}});
+    EXPECT_TRUE(is_answered(second));
+    Acceptor other;
+    Peer third = Peer::connect(serve(to(other)));
+    third.send(kGet);
+    EXPECT_TRUE(shared.pump_until([&] { return shared.is_closed(); }));
+    Peer last = other.accept();
+    (void)last.read_until(kEndOfHead);
+    last.send("HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_TRUE(is_answered(third));
+    EXPECT_EQ(proxy_->limit_hits().at("upstream_connections"), 0U);
 }
 
 std::size_t resident_bytes()

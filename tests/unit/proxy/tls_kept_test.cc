@@ -78,6 +78,31 @@ TEST_P(TlsKept, AConnectionIsGoodForWhatWasAskedOfItsClientAlone)
     }
 }
 
+TEST_P(TlsKept, AConnectionEndsOnceItsServerNameIsAnotherListeners)
+{
+    auto any = listener_to(nowhere(), "default/g/any");
+    any.tls = termination("a.example");
+    const std::uint16_t port = serve_all({any});
+    auto peer = TlsPeer::connect(port, client("a.example"));
+    ASSERT_TRUE(peer.shake());
+    EXPECT_EQ(status_for(peer, "a.example"), "500");
+    serve_all({any, https("a.example", nowhere()), https("b.example", nowhere())}, {}, port);
+    EXPECT_EQ(status_for(peer, "other.example"), "500") << "still its listener's";
+    peer.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    const std::string answer = peer.read_until("Misdirected Request\n");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 421 ")) << answer;
+    EXPECT_NE(answer.find("Connection: close"), answer.npos) << answer;
+}
+
+TEST_P(TlsKept, AnotherListenersHostDoesNotEndTheConnection)
+{
+    const std::uint16_t port = serve_all({https("a.example", nowhere()), https("b.example", nowhere())});
+    auto peer = TlsPeer::connect(port, client("a.example"));
+    ASSERT_TRUE(peer.shake());
+    EXPECT_EQ(status_for(peer, "b.example"), "421");
+    EXPECT_EQ(status_for(peer, "a.example"), "500");
+}
+
 INSTANTIATE_TEST_SUITE_P(Io, TlsKept, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
 
 }  // namespace

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // TCP relayed by a real proxy.
+#include <functional>
+
 #include "tests/unit/proxy/tls_peer.h"
 
 namespace sluice::test {
@@ -55,6 +57,29 @@ TEST_P(Tunnel, ASideThatBreaksOffBreaksTheOtherOff)
         breaks.reset();
         EXPECT_EQ(end_of(other.fd()), ECONNRESET);
     }
+}
+
+// What a client that is slow to read has not taken yet is in its socket's queue, which a reset would empty.
+TEST_P(Tunnel, AnAnswerThatHasEndedIsNotLostWhenItsBackendBreaksOffLater)
+{
+    Acceptor backend_socket;
+    Peer client = Peer::connect(serve_tcp({backend({at(backend_socket.port())})}), 4'096);
+    Peer upstream = backend_socket.accept();
+    const std::string answer(30'000, 'x');
+    upstream.send(answer + "end");
+    upstream.close();
+    EXPECT_EQ(client.read_until("x"), "x");
+    const auto wait_until = [](const std::function<bool()>& done) {
+        const std::uint64_t deadline = monotonic_ms() + kWaitMs;
+        while (!done() && monotonic_ms() < deadline)
+            ::poll(nullptr, 0, 1);
+        return done();
+    };
+    client.send("1");  // the backend's kernel answers it with a reset, which the proxy learns of by the next one
+    ASSERT_TRUE(wait_until([&] { return proxy_->stats().front().bytes_in == 1; }));
+    client.send("2");
+    ASSERT_TRUE(wait_until([&] { return proxy_->open_connections() == 0; }));
+    EXPECT_EQ(client.read_until("end").size(), answer.size() + 2);
 }
 
 TEST_P(Tunnel, ThatMovesNothingForItsTimeIsBrokenOffOnBothSides)

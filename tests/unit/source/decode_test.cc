@@ -92,7 +92,8 @@ TEST(Decode, AnHttpRouteKeepsWhatItSays)
             {path: {type: RegularExpression, value: "/[a-z]//+"}, method: PATCH,
              headers: [{name: X-A, value: "1"}, {name: x-b, type: RegularExpression, value: "^b"}],
              queryParams: [{name: q, value: v}]}, {path: {value: /p}}],
-          filters: [{type: RequestMirror, requestMirror: {}}, {type: URLRewrite, urlRewrite: {}}],
+          filters: [{type: RequestMirror, requestMirror: {}}, {type: URLRewrite, urlRewrite: {}},
+                    {type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X-S, value: " a b\t"}]}}],
           timeouts: {request: 1m30s, backendRequest: 500ms},
           backendRefs: [{name: s, port: 80}, {name: t, port: 81, weight: 0, namespace: ns},
                         {name: u, group: x.example, kind: Thing, filters: [{type: CORS, cors: {}}]}]}]})"));
@@ -109,7 +110,8 @@ TEST(Decode, AnHttpRouteKeepsWhatItSays)
     EXPECT_EQ(rule.matches[0].headers[1].type, model::ValueMatchType::RegularExpression);
     EXPECT_EQ(rule.matches[0].query_params.at(0).value, "v");
     EXPECT_EQ(rule.matches[1].path, (model::PathMatch{PathMatchType::PathPrefix, "/p"}));
-    EXPECT_EQ(rule.filters.types, (std::vector<std::string>{"RequestMirror", "URLRewrite"}));
+    EXPECT_EQ(rule.filters.types, (std::vector<std::string>{"RequestMirror", "URLRewrite", "RequestHeaderModifier"}));
+    EXPECT_EQ(rule.filters.request_headers.set.at(0).value, "a b") << "blanks around it are no part of it";
     EXPECT_EQ(rule.request_timeout_ms, 90'000U);
     EXPECT_EQ(rule.backend_request_timeout_ms, 500U);
     ASSERT_EQ(rule.backend_refs.size(), 3U);

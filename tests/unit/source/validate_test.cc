@@ -53,7 +53,7 @@ TEST(Validate, StringsAreCheckedAsTheApiSays)
         {"value of a field",
          field_value,
          {"a", "a b", "a\tb", "\xc3\xa9", repeat("a", 4096)},
-         {"", "a\r\nb: c", "a\nb", "a\rb", "\x01", "\x7f", std::string("a\0b", 3), " a", "a\t", repeat("a", 4097)}},
+         {"", "a\r\nb: c", "a\nb", "a\rb", "\x01", "\x7f", std::string("a\0b", 3), repeat("a", 4097)}},
         {"duration",
          duration,
          {"0s", "1h", "99999h99999m99999s99999ms", "1m30s", "500ms"},
