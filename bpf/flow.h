@@ -2,11 +2,11 @@
 // What happens to a packet: the one decision that both hooks share. It keeps the flow tables, and touches no packet.
 #pragma once
 
+#include "bpf/lease.h"
 #include "bpf/lookup.h"
 #include "bpf/reason.h"
 
 #define SL_REFRESH_NS 1000000000ULL  // a flow's clock and reply entry are looked after at most this often
-#define SL_FLOW_CLOSED (SL_FLOW_FIN_CLIENT | SL_FLOW_FIN_BACKEND)
 
 enum sl_verdict {
     SL_PASS,     // untouched to the stack; `reason` says why when the packet was meant for us
@@ -22,100 +22,33 @@ struct sl_decision {
     __u32 to_client;
 };
 
-static __always_inline int sl_same_address(const __be32 a[4], const __be32 b[4])
-{
-    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
-}
-
-static __always_inline int sl_same_flow(const struct sl_flow_key* a, const struct sl_flow_key* b)
-{
-    return sl_same_address(a->client_be, b->client_be) && sl_same_address(a->vip_be, b->vip_be) &&
-           a->client_port_be == b->client_port_be && a->vip_port_be == b->vip_port_be && a->proto == b->proto;
-}
-
-static __always_inline void sl_reply_key_of(struct sl_reply_key* key, const struct sl_flow* flow,
-                                            const struct sl_backend* backend, __u8 proto)
-{
-    __builtin_memcpy(key->backend_be, backend->addr_be, 16);
-    __builtin_memcpy(key->source_be, flow->source_be, 16);
-    key->backend_port_be = backend->port_be;
-    key->source_port_be = flow->source_port_be;
-    key->proto = proto;
-    key->pad[0] = key->pad[1] = key->pad[2] = 0;
-}
-
-// Leases the reply tuple to the flow. The look-up comes first because an LRU map makes room, by evicting, even for an
-// insertion that then finds the key taken.
-static __always_inline int sl_claim(const struct sl_flow* flow, const struct sl_backend* backend,
-                                    const struct sl_flow_key* owner)
-{
-    struct sl_reply_key key;
-    struct sl_flow_key* holder;
-
-    sl_reply_key_of(&key, flow, backend, owner->proto);
-    holder = bpf_map_lookup_elem(&sl_replies, &key);
-    if (holder)
-        return sl_same_flow(holder, owner);
-    if (!bpf_map_update_elem(&sl_replies, &key, owner, BPF_NOEXIST))
-        return 1;
-    holder = bpf_map_lookup_elem(&sl_replies, &key);
-    return holder && sl_same_flow(holder, owner);
-}
-
-static __always_inline void sl_release(const struct sl_flow* flow, const struct sl_backend* backend, __u8 proto)
-{
-    struct sl_reply_key key;
-
-    sl_reply_key_of(&key, flow, backend, proto);
-    bpf_map_delete_elem(&sl_replies, &key);
-}
-
-// Chooses the source that the backend sees, and claims it. Returns a SL_REASON_*.
-static __always_inline __u32 sl_claim_source(const struct sl_packet* p, struct sl_flow* flow,
-                                             const struct sl_backend* backend, const struct sl_config* config)
-{
-    const struct sl_flow_key* key = &p->key.flow;
-    const __be32* node = p->is_v6 ? config->node6_be : config->node4_be;
-
-    if (sl_is_v4_mapped(backend->addr_be) == p->is_v6)
-        return SL_REASON_NO_NODE_ADDRESS;
-    if ((backend->flags & SL_BACKEND_LOCAL) && !sl_same_address(key->client_be, backend->addr_be)) {
-        __builtin_memcpy(flow->source_be, key->client_be, 16);
-        flow->source_port_be = key->client_port_be;
-        if (sl_claim(flow, backend, key))
-            return SL_REASON_NONE;
-    }
-    if (!node[0] && !node[1] && !node[2] && !node[3])
-        return SL_REASON_NO_NODE_ADDRESS;
-    __builtin_memcpy(flow->source_be, node, 16);
-    flow->flags = SL_FLOW_SNAT;
-    __u32 first = sl_hash(&p->key.tuple, config->seed[1]) % (SL_SNAT_PORT_MAX - SL_SNAT_PORT_MIN + 1);
-
-    for (__u32 i = 0; i < SL_SNAT_TRIES; i++) {
-        __u32 port = SL_SNAT_PORT_MIN + (first + i) % (SL_SNAT_PORT_MAX - SL_SNAT_PORT_MIN + 1);
-
-        flow->source_port_be = bpf_htons((__u16)port);
-        if (sl_claim(flow, backend, key))
-            return SL_REASON_NONE;
-    }
-    return SL_REASON_NO_SNAT_PORT;
-}
-
 static __always_inline int sl_is_first(const struct sl_packet* p)
 {
     return p->key.tuple.proto == IPPROTO_UDP || (p->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == SL_TCP_SYN;
 }
 
-// Whether the flow keeps its backend. A retransmitted SYN does; a SYN on a closed flow is a new connection.
+static __always_inline int sl_is_syn_ack(const struct sl_packet* p)
+{
+    const __u8 both = SL_TCP_SYN | SL_TCP_ACK;
+
+    return p->key.tuple.proto == IPPROTO_TCP && (p->tcp_flags & both) == both;
+}
+
+// Whether the flow keeps its backend. A retransmitted SYN does; one on a closed flow, to a backend that is leaving, or
+// to an address that is another listener's now, is a new connection.
 static __always_inline int sl_stays(const struct sl_packet* p, const struct sl_flow* flow,
-                                    const struct sl_backend* backend, const struct sl_config* config, __u64 now)
+                                    const struct sl_backend* backend, const struct sl_config* config, __u32 listener_id,
+                                    __u64 now)
 {
     if (flow->backend_generation != backend->generation)
         return 0;
+    if (!sl_is_first(p))
+        return 1;
+    if ((backend->flags & SL_BACKEND_DRAINING) || flow->listener_id != listener_id)
+        return 0;
     if (p->key.tuple.proto == IPPROTO_UDP)
-        return !(backend->flags & SL_BACKEND_DRAINING) &&
-               now - flow->seen_ns <= (__u64)config->udp_idle_s * 1000000000ULL;
-    return !(sl_is_first(p) && ((flow->flags & SL_FLOW_RESET) || (flow->flags & SL_FLOW_CLOSED) == SL_FLOW_CLOSED));
+        return !sl_is_over(flow, IPPROTO_UDP, config, now);
+    return !sl_has_ended(flow);
 }
 
 static __always_inline void sl_note_flags(const struct sl_packet* p, struct sl_flow* flow, __u8 fin)
@@ -198,7 +131,7 @@ static __always_inline enum sl_verdict sl_start(void* ctx, const struct sl_packe
         return d->reason == SL_REASON_REFUSED_TCP ? SL_PASS : SL_DROP;
     }
     flow.backend_generation = backend->generation;
-    d->reason = sl_claim_source(p, &flow, backend, config);
+    d->reason = sl_claim_source(p, &flow, backend, config, now);
     if (d->reason)
         return SL_PASS;
     sl_note_flags(p, &flow, SL_FLOW_FIN_CLIENT);
@@ -226,6 +159,7 @@ static __always_inline enum sl_verdict sl_decide_request(void* ctx, const struct
     const struct sl_config* config = sl_get_config();
     struct sl_flow* flow = bpf_map_lookup_elem(&sl_flows, &p->key.flow);
     __u64 now = bpf_ktime_get_ns();
+    enum sl_verdict verdict;
 
     if (!config)
         return SL_PASS;
@@ -233,32 +167,40 @@ static __always_inline enum sl_verdict sl_decide_request(void* ctx, const struct
         return sl_start(ctx, p, d, config, now, 0);
     struct sl_backend* backend = bpf_map_lookup_elem(&sl_backends, &flow->backend_id);
 
-    if (!backend || !sl_stays(p, flow, backend, config, now)) {
+    if (!backend || !sl_stays(p, flow, backend, config, d->listener_id, now)) {
         if (backend && backend->generation == flow->backend_generation)
-            sl_release(flow, backend, p->key.tuple.proto);
-        return sl_start(ctx, p, d, config, now, 1);
+            sl_release(flow, backend, &p->key.flow);
+        verdict = sl_start(ctx, p, d, config, now, 1);
+        if (verdict != SL_FORWARD)
+            bpf_map_delete_elem(&sl_flows, &p->key.flow);  // or the next packet would go to the backend that it left
+        return verdict;
     }
     sl_note_flags(p, flow, SL_FLOW_FIN_CLIENT);
     if (now - flow->seen_ns > SL_REFRESH_NS) {
         flow->seen_ns = now;
-        sl_claim(flow, backend, &p->key.flow);
+        sl_claim(flow, backend, &p->key.flow, config, now);
     }
     sl_send_to(d, p, flow, backend);
     return SL_FORWARD;
 }
 
-// A packet for no listener: the answer of a backend, or none of our business. An answer of a backend that the flow
-// has left (its entry may outlive the choice) is not shown to the client.
+// A packet for no listener: the answer of a backend, or none of our business, such as that to another client of the
+// backend by a tuple that a flow has had. An answer of a backend that the flow has left (its entry may outlive the
+// choice) is not shown to the client.
 static __always_inline enum sl_verdict sl_decide_reply(const struct sl_packet* p, struct sl_decision* d)
 {
     struct sl_flow_key* key = bpf_map_lookup_elem(&sl_replies, &p->key.reply);
+    const struct sl_config* config = sl_get_config();
+    __u64 now = bpf_ktime_get_ns();
 
-    if (!key)
+    if (!key || !config)
         return SL_PASS;
     struct sl_flow* flow = bpf_map_lookup_elem(&sl_flows, key);
 
     if (!flow || flow->source_port_be != p->key.reply.source_port_be ||
         !sl_same_address(flow->source_be, p->key.reply.source_be))
+        return SL_PASS;
+    if (sl_is_over(flow, p->key.tuple.proto, config, now) || (sl_is_syn_ack(p) && sl_has_ended(flow)))
         return SL_PASS;
     struct sl_backend* backend = bpf_map_lookup_elem(&sl_backends, &flow->backend_id);
 
@@ -277,8 +219,6 @@ static __always_inline enum sl_verdict sl_decide_reply(const struct sl_packet* p
     d->to.dst_port_be = key->client_port_be;
     d->to.proto = p->key.tuple.proto;
     sl_note_flags(p, flow, SL_FLOW_FIN_BACKEND);
-    __u64 now = bpf_ktime_get_ns();
-
     if (now - flow->seen_ns > SL_REFRESH_NS)
         flow->seen_ns = now;
     return SL_FORWARD;
