@@ -2,6 +2,7 @@
 #include "agent/plan/addresses.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -110,12 +111,17 @@ std::vector<PoolAddress> pool_addresses(const std::vector<GatewayState>& gateway
 }
 
 std::vector<IpAddress> local_addresses(const std::vector<GatewayState>& gateways, const std::vector<PoolAddress>& pool,
-                                       const NodeFacts& facts)
+                                       const model::Objects& objects, const NodeFacts& facts)
 {
+    // A node's own address is served there alone: elsewhere it must lead to that node, perhaps to the API server.
+    std::set<IpAddress> of_nodes;
+    for (const model::Node& node : objects.nodes)
+        of_nodes.insert(node.addresses.begin(), node.addresses.end());
     std::vector<IpAddress> addresses;
     for (const GatewayState& gateway : gateways)
         if (gateway.serves() && gateway.pools == nullptr)
-            addresses.insert(addresses.end(), gateway.addresses.begin(), gateway.addresses.end());
+            std::ranges::copy_if(gateway.addresses, std::back_inserter(addresses),
+                                 [&](const IpAddress& address) { return !of_nodes.contains(address); });
     for (const PoolAddress& one : pool)
         if (!facts.cluster || one.announcement == model::Announcement::None || one.owner == facts.name)
             addresses.push_back(one.address);

@@ -20,8 +20,9 @@ void assign_addresses(std::vector<GatewayState>& gateways, const model::Objects&
 [[nodiscard]] std::vector<PoolAddress> pool_addresses(const std::vector<GatewayState>& gateways,
                                                       const model::Objects& objects, const NodeFacts& facts);
 
-// The addresses that this node makes local; sorted.
+// The addresses that this node makes local, never one of a Node of `objects`; sorted.
 [[nodiscard]] std::vector<IpAddress> local_addresses(const std::vector<GatewayState>& gateways,
-                                                     const std::vector<PoolAddress>& pool, const NodeFacts& facts);
+                                                     const std::vector<PoolAddress>& pool,
+                                                     const model::Objects& objects, const NodeFacts& facts);
 
 }  // namespace sluice::plan

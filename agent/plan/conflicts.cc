@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "agent/plan/hostname.h"
+
 namespace sluice::plan {
 namespace {
 
@@ -97,6 +99,21 @@ struct PortClaims {
     }
 };
 
+std::string_view namespace_of(const ListenerState& listener)
+{
+    return std::string_view(listener.name).substr(0, listener.name.find('/'));
+}
+
+// The listener of an older Gateway in another namespace that serves these hosts among more; null: there is none. The
+// more specific one would have them, taken from who cannot know of it.
+const ListenerState* covering(const Claim& claim, const ListenerState& listener)
+{
+    for (const auto& [hostname, held] : claim.by_hostname)
+        if (namespace_of(*held) != namespace_of(listener) && covers(hostname, listener.hostname))
+            return held;
+    return nullptr;
+}
+
 // The listener of an older Gateway that already has what `listener` wants; null when it is free.
 const ListenerState* holder(const PortClaims& port, const GatewayState& gateway, const ListenerState& listener)
 {
@@ -107,7 +124,7 @@ const ListenerState* holder(const PortClaims& port, const GatewayState& gateway,
     const PortUse use = port_use(listener.protocol);
     const bool mergeable = use != PortUse::Single && claim->use == use && claim->addresses == gateway.addresses;
     if (mergeable && same_host == claim->by_hostname.end())
-        return nullptr;
+        return covering(*claim, listener);
     return same_host != claim->by_hostname.end() ? same_host->second : claim->by_hostname.begin()->second;
 }
 

@@ -83,7 +83,7 @@ Plan Planner::plan(const model::Objects& objects, const NodeFacts& facts)
     }
 
     plan.pool_addresses = pool_addresses(gateways, objects, facts);
-    plan.addresses = local_addresses(gateways, plan.pool_addresses, facts);
+    plan.addresses = local_addresses(gateways, plan.pool_addresses, objects, facts);
     if (facts.cluster)
         plan.infrastructure = infrastructure_services(gateways, objects);
     plan.l4 = build_l4_listeners(gateways);

@@ -386,6 +386,17 @@ TEST(Addresses, FromFilesANodeGivesAndOwnsThemItself)
     EXPECT_EQ(plan.addresses, std::vector<IpAddress>{ip("10.0.0.5")});
 }
 
+// On another node it would take what is for that node, which may be the API server's.
+TEST(Addresses, ANodesOwnAddressIsMadeLocalNowhere)
+{
+    World world;
+    world.add(gateway("gw", {listener("l", "HTTP", 80)}, {"192.0.2.1", "192.0.2.2"})).add(node("n1", {"192.0.2.1"}));
+    const Plan plan = world.plan();
+    EXPECT_EQ(plan.addresses, std::vector<IpAddress>{ip("192.0.2.2")});
+    ASSERT_EQ(plan.http.size(), 1U);
+    EXPECT_EQ(plan.http[0].addresses.size(), 2U) << "it is served where it is";
+}
+
 TEST(Addresses, AThousandGatewaysGetAThousandAddresses)
 {
     Cluster cluster({"10.0.0.0-10.0.15.255"});

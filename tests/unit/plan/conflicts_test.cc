@@ -136,6 +136,36 @@ TEST(Conflicts, ListenersOfDifferentGatewaysOnEqualAddressesShareAnHttpPort)
     EXPECT_EQ(plan.http[0].listeners[1].name, "default/b/l");
 }
 
+// Else who shares an address by chance could have another's hosts, by being more specific.
+TEST(Conflicts, HostsOfAnOlderGatewayAreNotTakenFromAnotherNamespace)
+{
+    const struct {
+        const char* claim;
+        const char* older;
+        const char* younger;
+        const char* younger_ns;
+        bool is_taken;
+    } rows[] = {
+        {"another namespace, every host", "", "x.org", "other", true},
+        {"another namespace, a wildcard", "*.org", "x.org", "other", true},
+        {"another namespace, a deeper wildcard", "*.org", "*.x.org", "other", true},
+        {"another namespace, another host", "*.com", "x.org", "other", false},
+        {"another namespace, the more general name", "x.org", "*.org", "other", false},
+        {"the same namespace", "", "x.org", "default", false},
+    };
+    for (const auto& row : rows) {
+        World world;
+        model::Gateway younger = gateway("young", {listener("l", "HTTP", 80, row.younger)}, {}, "2026-01-02T00:00:00Z");
+        younger.meta.ns = row.younger_ns;
+        const Plan plan = world.add(gateway("old", {listener("l", "HTTP", 80, row.older)}, {}, "2026-01-01T00:00:00Z"))
+                              .add(younger)
+                              .plan();
+        ASSERT_EQ(plan.http.size(), 1U) << row.claim;
+        EXPECT_EQ(plan.http[0].listeners.size(), row.is_taken ? 1U : 2U) << row.claim;
+        EXPECT_EQ(plan.http[0].listeners[0].name, "default/old/l") << row.claim;
+    }
+}
+
 TEST(Conflicts, AListenerThatIsNotServedHoldsNoPort)
 {
     World world;
