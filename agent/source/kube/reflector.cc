@@ -56,7 +56,7 @@ std::string escaped(const std::string& text)
 }  // namespace
 
 Reflector::Reflector(ApiLoop& loop, Resource resource, ReflectorUser& user)
-    : loop_(&loop), resource_(std::move(resource)), user_(&user)
+    : loop_(&loop), resource_(std::move(resource)), user_(&user), page_(kPage)
 {
 }
 
@@ -78,7 +78,7 @@ void Reflector::list(const std::string& page)
 {
     if (page.empty())
         seen_.clear();
-    ApiRequest request{.path = path() + "limit=" + std::to_string(kPage)};
+    ApiRequest request{.path = path() + "limit=" + std::to_string(page_)};
     if (!page.empty())
         request.path += "&continue=" + escaped(page);
     under_way_ = loop_->start(
@@ -87,16 +87,22 @@ void Reflector::list(const std::string& page)
 
 void Reflector::on_list(Result<ApiResponse> answer)
 {
+    if (!answer && answer.error().errno_value == EFBIG && page_ > 1) {
+        page_ /= 2;
+        return list("");
+    }
     if (!answer)
         return back_off(to_string(answer.error()), {}, &Reflector::list_from_start, true);
     if (answer->status == 404) {
-        if (++version_ < resource_.versions.size())
+        version_ = (version_ + 1) % resource_.versions.size();  // also back to one that an upgrade has brought
+        if (++unknown_ < resource_.versions.size())
             return list("");
-        version_ = 0;
+        version_ = unknown_ = 0;
         user_->on_problem(resource_, "the API server does not know " + resource_.plural + "." + resource_.group, true);
         under_way_ = loop_->after(with_jitter(kAbsentAgain), [this] { list(""); });
         return;
     }
+    unknown_ = 0;
     if (answer->status != 200)
         return back_off("the API server answers " + std::to_string(answer->status) + " to a list of " +
                             resource_.plural,
@@ -114,6 +120,7 @@ void Reflector::on_list(Result<ApiResponse> answer)
     if (!next.empty())
         return list(next);
     failures_ = 0;
+    page_ = kPage;
     forgot_ = has_problem_ = false;
     resource_version_ = text_of(metadata_of(body), "resourceVersion");
     user_->on_problem(resource_, "", false);

@@ -62,6 +62,8 @@ private:
     Resource resource_;
     ReflectorUser* user_;
     std::size_t version_ = 0;  // in use
+    std::size_t unknown_ = 0;  // versions that the server did not know, one after the other
+    int page_;                 // objects of a list's page
     std::string resource_version_;
     std::set<std::string> seen_;  // of the list under way
     std::string line_;            // of a watch, as far as it is here

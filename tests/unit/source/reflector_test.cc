@@ -173,6 +173,33 @@ TEST_F(ReflectorTest, AKindIsAskedForByItsNextVersionBeforeItIsAbsent)
     EXPECT_EQ(next_told(), "absent");
 }
 
+// As after an upgrade of the CRDs.
+TEST_F(ReflectorTest, AKindIsAskedForByEveryVersionOnceItsOwnIsGone)
+{
+    server_.next().answer(404, "");
+    server_.next().answer(200, list({object("a", "5")}, "10"));
+    EXPECT_EQ(next_told(), "+a");
+    EXPECT_EQ(next_told(), "listed: ns/a");
+    server_.next().answer(404, "");  // its watch
+    EXPECT_EQ(next_told(), "problem");
+    auto own = server_.next();
+    EXPECT_EQ(own.line(), "GET /apis/gateway.networking.k8s.io/v1beta1/httproutes?limit=500");
+    own.answer(404, "");
+    auto newer = server_.next();
+    EXPECT_EQ(newer.line(), std::string(kPath) + "limit=500");
+    newer.answer(200, list({object("a", "11")}, "12"));
+    EXPECT_EQ(next_told(), "+a") << "and nothing is absent";
+}
+
+TEST_F(ReflectorTest, APageThatIsTooLargeIsAskedForInHalves)
+{
+    server_.next().answer(200, std::string(kResponseBytesMax + 1, ' '));
+    auto half = server_.next();
+    EXPECT_EQ(half.line(), std::string(kPath) + "limit=250");
+    half.answer(200, list({object("a", "5")}, "10"));
+    EXPECT_EQ(next_told(), "+a");
+}
+
 TEST_F(ReflectorTest, AListThatIsNoneIsAskedForAgain)
 {
     for (const char* body : {"", "[]", "{\"items\": 3}", "{"})
