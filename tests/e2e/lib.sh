@@ -98,7 +98,21 @@ END
         done
     done
 }
-pods_ready() { kubectl wait -n "$1" --for=condition=Ready pods --all --timeout=60s >/dev/null; }
+# pods_ready NAMESPACE: all of them, and the endpoints of the Services that select them say so.
+pods_ready() {
+    kubectl wait -n "$1" --for=condition=Ready pods --all --timeout=60s >/dev/null
+    local service
+    for service in $(kubectl get service -n "$1" -o jsonpath='{range .items[?(@.spec.selector)]}{.metadata.name}{"\n"}{end}'); do
+        wait_until 30 "the endpoints of $1/$service" endpoints_ready "$1" "$service"
+    done
+}
+endpoints_ready() {
+    local pods endpoints
+    pods=$(kubectl get pods -n "$1" -l "app=$(kubectl get service -n "$1" "$2" -o 'jsonpath={.spec.selector.app}')" -o name | wc -l)
+    endpoints=$(kubectl get endpointslices -n "$1" -l "kubernetes.io/service-name=$2" -o json |
+        jq '[.items[].endpoints[]? | select(.conditions.ready)] | length')
+    [ "$endpoints" = "$pods" ]
+}
 
 # start_lab SLUICE: of ${nodes[@]}, with the DaemonSet of this program and the Service "web".
 start_lab() {
