@@ -112,15 +112,19 @@ TEST_P(ProxyLimits, PingsBesideMessagesAreNoFlood)
     EXPECT_EQ(proxy_->limit_hits().at("http2_flood"), 0U);
 }
 
+plan::HttpRule over_tls(plan::HttpRule rule)
+{
+    rule.backends.front().tls =
+        std::make_shared<plan::BackendTls>(plan::BackendTls{.hostname = "h", .system_ca = true});
+    return rule;
+}
+
 TEST_P(ProxyLimits, ABackendThatDoesNotFinishItsHandshake)
 {
     start({.connect_timeout_ms = 50});
     Acceptor acceptor;
-    plan::HttpRule rule = to(acceptor);
-    rule.backends.front().tls =
-        std::make_shared<plan::BackendTls>(plan::BackendTls{.hostname = "h", .system_ca = true});
-    Peer client = Peer::connect(serve(std::move(rule)));
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    Peer client = Peer::connect(serve(over_tls(to(acceptor))));
+    client.send(kGet);
     EXPECT_TRUE(is_hit("connect_timeout"));
 }
 
@@ -128,11 +132,8 @@ TEST_P(ProxyLimits, ARequestThatWaitsForItsConnectionIsTimedToo)
 {
     start({.stream_idle_timeout_ms = 50});
     Acceptor acceptor;
-    plan::HttpRule rule = to(acceptor);
-    rule.backends.front().tls =
-        std::make_shared<plan::BackendTls>(plan::BackendTls{.hostname = "h", .system_ca = true});
-    Peer client = Peer::connect(serve(std::move(rule)));
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    Peer client = Peer::connect(serve(over_tls(to(acceptor))));
+    client.send(kGet);
     EXPECT_TRUE(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 504 "));
     EXPECT_TRUE(is_hit("stream_idle_timeout"));
 }
