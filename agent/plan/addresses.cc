@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plan/addresses.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -31,11 +33,18 @@ std::vector<IpAddress> node_addresses(const model::Objects& objects, const NodeF
     return addresses;
 }
 
-// Without pools: what the spec says, or the nodes' own.
-void choose_without_pools(GatewayState& gateway, const std::vector<IpAddress>& of_nodes, bool cluster)
+// Without pools: what the spec says, or the nodes' own. In a cluster the spec has the choice among those: whoever may
+// write a Gateway is not who may take any address, a Service's or the API server's, to himself on every node.
+void choose_without_pools(GatewayState& gateway, const std::vector<IpAddress>& served, const model::Objects& objects,
+                          bool cluster)
 {
+    const auto is_of_node = [&](const IpAddress& address) {
+        return std::ranges::any_of(objects.nodes, [&](const model::Node& node) {
+            return std::ranges::find(node.addresses, address) != node.addresses.end();
+        });
+    };
     if (gateway.spec->addresses.empty())
-        for (const IpAddress& address : of_nodes)
+        for (const IpAddress& address : served)
             gateway.status_addresses.push_back({kIpAddressType, address.to_string()});
     for (std::size_t i = 0; i < gateway.spec->addresses.size(); ++i) {
         const model::GatewayAddress& wanted = gateway.spec->addresses[i];
@@ -48,7 +57,13 @@ void choose_without_pools(GatewayState& gateway, const std::vector<IpAddress>& o
             continue;
         }
         const auto address = usable_value(gateway, i);
-        if (address && std::ranges::find(gateway.addresses, *address) == gateway.addresses.end()) {
+        if (address && cluster && !is_of_node(*address))
+            note_address(
+                gateway.address_values, kAddressNotUsable,
+                fmt::format("{}.value \"{}\" is no node's, and its class has no pool to take others from: a {} "
+                            "gives it one",
+                            address_field(i), wanted.value, model::NodeGatewayConfig::kKind));
+        else if (address && std::ranges::find(gateway.addresses, *address) == gateway.addresses.end()) {
             gateway.addresses.push_back(*address);
             gateway.status_addresses.push_back(wanted);
         }
@@ -75,7 +90,7 @@ void assign_addresses(std::vector<GatewayState>& gateways, const model::Objects&
         if (!gateway.parameters.ok()) {
             assigner.reserve(gateway, leave_unserved(gateway, facts));
         } else if (gateway.pools == nullptr) {
-            choose_without_pools(gateway, of_nodes, facts.cluster);
+            choose_without_pools(gateway, of_nodes, objects, facts.cluster);
             assigner.reserve(gateway, gateway.addresses);
         }
     }

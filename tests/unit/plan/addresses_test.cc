@@ -145,7 +145,11 @@ const Row kRows[] = {
     {"nodes' addresses in a pool are not had by value",
      {"192.0.2.1-192.0.2.3"},
      {{"z", {"192.0.2.2"}, {}, "", kNotUsable}}},
-    {"without a pool a value is had", {}, {{"z", {"10.0.0.7"}, {}, "10.0.0.7", kGood}}},
+    {"without a pool a node's address is had", {}, {{"z", {"192.0.2.2"}, {}, "192.0.2.2", kGood}}},
+    {"without a pool another value is not usable", {}, {{"z", {"10.0.0.7"}, {}, "", kNotUsable}}},
+    {"without a pool usable values serve beside others",
+     {},
+     {{"z", {"10.96.0.1", "192.0.2.1"}, {}, "192.0.2.1", kNotUsable}}},
     {"without a pool an empty value is not assigned", {}, {{"z", {""}, {}, "", kNotAssigned}}},
     {"without a pool the members' addresses are served", {}, {{"z", {}, {}, "192.0.2.1,192.0.2.2,2001:db8::2", kGood}}},
 };
@@ -373,6 +377,13 @@ TEST(Addresses, NodesWithoutTheSelectorsLabelsOwnNone)
         EXPECT_EQ(one.owner, "b");
         EXPECT_EQ(one.interfaces, std::vector<std::string>{"eth1"});
     }
+}
+
+TEST(Addresses, FromFilesAnyValueIsHad)
+{
+    World world;
+    world.add(gateway("gw", {listener("l", "TCP", 80)}, {"10.0.0.7"}));
+    EXPECT_EQ(world.plan().addresses, std::vector<IpAddress>{ip("10.0.0.7")});
 }
 
 TEST(Addresses, FromFilesANodeGivesAndOwnsThemItself)
