@@ -23,9 +23,12 @@ namespace {
 
 using model::kGatewayGroup;
 using model::ObjectKey;
+using Clock = std::chrono::steady_clock;
 
 constexpr long kDebounceNs = 1'000'000;  // changes come in groups; who is told waits a moment too
 constexpr std::size_t kReferredMax = 500;
+// How long an object that is newly referred to, and slow to come, keeps changes waiting.
+constexpr std::chrono::milliseconds kPatience(5'000);
 
 const std::array<Resource, 14>& resources()
 {
@@ -65,16 +68,18 @@ nlohmann::json trimmed(const nlohmann::json& object, const Resource& resource)
     nlohmann::json kept = object;
     kept["kind"] = resource.kind;
     nlohmann::json metadata = nlohmann::json::object();
-    for (const char* key : {"name", "namespace", "labels", "annotations", "creationTimestamp"}) {
+    for (const char* key : {"name", "namespace", "labels", "creationTimestamp"}) {
         if (const auto found = object.at("metadata").find(key); found != object.at("metadata").end())
             metadata[key] = *found;
     }
     if (resource.kind == model::Gateway::kKind)
         metadata["uid"] = text_of(object.at("metadata"), "uid");  // what nodes say of it is of one object alone
-    if (resource.kind == model::Node::kKind)
-        metadata.erase("annotations");  // agents of others write there all the time
-    if (const auto notes = metadata.find("annotations"); notes != metadata.end() && notes->is_object())
-        notes->erase("kubectl.kubernetes.io/last-applied-configuration");
+    // Ours for the Gateways have some that we write. All others' are written by whoever likes to, at any time.
+    if (const auto notes = object.at("metadata").find("annotations");
+        resource.kind == model::Service::kKind && notes != object.at("metadata").end() && notes->is_object()) {
+        metadata["annotations"] = *notes;
+        metadata["annotations"].erase("kubectl.kubernetes.io/last-applied-configuration");
+    }
     kept["metadata"] = std::move(metadata);
     kept.erase("status");
     const auto status = object.find("status");
@@ -110,8 +115,10 @@ struct KubeSource::State final : ReflectorUser {
     UniqueFd change;  // a timer: it is due a moment after the first change
     mutable std::mutex mutex;
     std::map<ObjectKey, Held> objects;
-    std::map<std::string, std::string> problems;  // by what cannot be read
-    std::set<std::string> unlisted;               // resources that were not read yet
+    std::map<std::string, std::string> problems;      // by what cannot be read
+    std::set<std::string> unlisted;                   // resources that were not read yet
+    std::map<std::string, Clock::time_point> unread;  // and what is referred to, since when
+    bool was_complete = false;
     bool is_armed = false;
     std::set<ObjectKey> dirty;                                 // since the last update()
     std::uint64_t version = 0;                                 // of that
@@ -202,7 +209,7 @@ void KubeSource::State::on_listed(const Resource& resource, const std::set<std::
         changed(object->first);
         object = objects.erase(object);
     }
-    if (unlisted.erase(label(resource)) != 0)
+    if (unlisted.erase(label(resource)) + unread.erase(label(resource)) != 0)
         arm();
 }
 
@@ -212,7 +219,7 @@ void KubeSource::State::on_problem(const Resource& resource, const std::string& 
         on_listed(resource, {});
     const std::lock_guard lock(mutex);
     // One Secret that the server does not give keeps nothing else waiting.
-    const bool is_referred = !resource.name.empty() && !message.empty() && unlisted.erase(label(resource)) != 0;
+    const bool is_referred = !message.empty() && unread.erase(label(resource)) != 0;
     const bool is_news = message.empty() ? problems.erase(label(resource)) != 0
                                          : std::exchange(problems[label(resource)], message) != message;
     if (is_news || is_referred)
@@ -254,41 +261,46 @@ void KubeSource::State::follow_references()
 {
     const std::lock_guard lock(mutex);
     is_referred_due = false;
-    std::set<ObjectKey> wanted;
+    std::map<std::string, std::set<ObjectKey>> by_namespace;
     for (const auto& [key, held] : objects) {
         if (held.good != nullptr && may_refer(held.good->objects.front().object))
-            add_referred(held.good->objects.front().object, wanted);
+            add_referred(held.good->objects.front().object, by_namespace[key.ns]);
     }
+    std::set<ObjectKey> all;
+    for (const auto& [ns, keys] : by_namespace)
+        all.insert(keys.begin(), keys.end());
     problems.erase("references");
-    if (wanted.size() > kReferredMax) {
-        problems["references"] = std::to_string(wanted.size()) + " Secrets and ConfigMaps are referred to; " +
-                                 std::to_string(kReferredMax) + " are read";
-        // What serves already stays: a newcomer must not take it away.
-        std::set<ObjectKey> kept;
-        std::ranges::copy_if(wanted, std::inserter(kept, kept.end()),
-                             [this](const ObjectKey& key) { return referred.contains(key); });
-        for (auto key = wanted.begin(); kept.size() < kReferredMax; ++key)
-            kept.insert(*key);
-        wanted = std::move(kept);
-    }
+    if (all.size() > kReferredMax)
+        problems["references"] = std::to_string(all.size()) + " Secrets and ConfigMaps are referred to; " +
+                                 std::to_string(kReferredMax) + " are read, as many for each namespace";
+    const std::set<ObjectKey> wanted =
+        choose_referred(by_namespace, [this](const ObjectKey& key) { return referred.contains(key); }, kReferredMax);
     std::erase_if(referred, [&](const auto& entry) {
         if (wanted.contains(entry.first))
             return false;
         objects.erase(entry.first);
         dirty.insert(entry.first);
-        unlisted.erase((entry.first.kind == "Secret" ? "secrets " : "configmaps ") + entry.first.ns + "/" +
-                       entry.first.name);
+        unread.erase((entry.first.kind == "Secret" ? "secrets " : "configmaps ") + entry.first.ns + "/" +
+                     entry.first.name);
         return true;
     });
+    bool is_new = false;
     for (const ObjectKey& key : wanted) {
         if (referred.contains(key))
             continue;
+        is_new = true;
         const Resource resource{key.kind, "",      {"v1"}, key.kind == "Secret" ? "secrets" : "configmaps",
                                 key.ns,   key.name};
-        unlisted.insert(label(resource));
+        unread.emplace(label(resource), Clock::now());
         auto reflector = std::make_unique<Reflector>(loop, resource, *this);
         reflector->start();
         referred.emplace(key, std::move(reflector));
+    }
+    if (is_new) {
+        loop.after(kPatience, [this] {
+            const std::lock_guard again(mutex);
+            arm();
+        });
     }
     arm();
 }
@@ -331,7 +343,14 @@ bool KubeSource::drain_changes()
 bool KubeSource::is_complete() const
 {
     const std::lock_guard lock(state_->mutex);
-    return state_->unlisted.empty() && !state_->is_referred_due;
+    if (!state_->unlisted.empty() || state_->is_referred_due)
+        return false;
+    // At the start nothing is served by half; later on one that does not come must not hold up everybody's changes.
+    const auto is_late = [now = Clock::now()](const auto& entry) { return now - entry.second >= kPatience; };
+    if (!(state_->was_complete ? std::ranges::all_of(state_->unread, is_late) : state_->unread.empty()))
+        return false;
+    state_->was_complete = true;
+    return true;
 }
 
 void KubeSource::update(Snapshot& snapshot)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "agent/source/kube/lease_time.h"
 #include "base/log.h"
@@ -36,12 +37,27 @@ const json& part(const json& object, const char* key)
     return object.is_object() && found != object.end() ? *found : empty;
 }
 
-json failures(const std::map<std::string, std::string>& failed)
+json failures(const std::map<std::string, std::string>& failed, std::size_t why_bytes_max)
 {
     json result = json::object();
     for (const auto& [what, why] : failed)
-        result[what] = why.substr(0, kWhyBytesMax);
+        result[what] = why.substr(0, why_bytes_max);
     return result;
+}
+
+std::string to_text(const model::ServedGateways& served, std::size_t why_bytes_max)
+{
+    json result = json::object();
+    for (const model::ServedGateway& one : served) {
+        json& entry = result[one.gateway] = {{"generation", one.generation}, {"uid", one.uid}};
+        if (!one.addresses.empty())
+            entry["has"] = one.addresses;
+        if (!one.failed_listeners.empty())
+            entry["listeners"] = failures(one.failed_listeners, why_bytes_max);
+        if (!one.failed_addresses.empty())
+            entry["addresses"] = failures(one.failed_addresses, why_bytes_max);
+    }
+    return result.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 std::map<std::string, std::string> parse_failures(const json& object)
@@ -69,18 +85,12 @@ std::set<std::string> parse_texts(const json& list)
 
 std::string served_text(const model::ServedGateways& served)
 {
-    json result = json::object();
-    for (const model::ServedGateway& one : served) {
-        json& entry = result[one.gateway] = {{"generation", one.generation}, {"uid", one.uid}};
-        if (!one.addresses.empty())
-            entry["has"] = one.addresses;
-        if (!one.failed_listeners.empty())
-            entry["listeners"] = failures(one.failed_listeners);
-        if (!one.failed_addresses.empty())
-            entry["addresses"] = failures(one.failed_addresses);
+    for (const std::size_t why_bytes_max : {kWhyBytesMax, std::size_t{0}}) {
+        std::string text = to_text(served, why_bytes_max);
+        if (text.size() <= kServedBytesMax)
+            return text;
     }
-    std::string text = result.dump(-1, ' ', false, json::error_handler_t::replace);
-    return text.size() > kServedBytesMax ? "" : text;
+    return "";
 }
 
 model::ServedGateways parse_served(const std::string& text)
@@ -188,6 +198,11 @@ bool Membership::renew(ApiClient& client, const std::stop_token& stop)
             return true;
         has_news_ = false;
         said = served_text(served_);
+        if (said.empty() && !std::exchange(is_speechless_, true))
+            spdlog::error(
+                "what this node serves is more than {} bytes, which the other nodes cannot be told: no Gateway "
+                "is Programmed",
+                kServedBytesMax);
     }
     json lease{{"metadata", {{"annotations", {{kServedAnnotation, said}}}}},
                {"spec",

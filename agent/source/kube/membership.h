@@ -63,11 +63,12 @@ private:
     std::string path_;  // of the Leases
     std::string name_;  // of ours
     std::string ns_;
-    std::mutex mutex_;  // of the next five
+    std::mutex mutex_;  // of the next six
     std::condition_variable_any changed_;
     bool is_joined_ = false;
     bool is_hurried_ = false;
     bool has_news_ = false;
+    bool is_speechless_ = false;  // what is served has been too much to say
     model::ServedGateways served_;
     std::map<std::string, Seen> seen_;
     bool was_away_ = false;  // the API server did not answer the last time

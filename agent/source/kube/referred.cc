@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/source/kube/referred.h"
 
+#include <algorithm>
+
 #include "agent/source/validate.h"
 
 namespace sluice::source {
@@ -42,6 +44,25 @@ void add_referred(const AnyObject& object, std::set<model::ObjectKey>& keys)
     }
     if (gateway->tls.backend_certificate_ref)
         add(*gateway->tls.backend_certificate_ref, ns, keys);
+}
+
+std::set<model::ObjectKey> choose_referred(const std::map<std::string, std::set<model::ObjectKey>>& by_namespace,
+                                           const std::function<bool(const model::ObjectKey&)>& is_held,
+                                           std::size_t most)
+{
+    std::vector<std::vector<model::ObjectKey>> queues;
+    std::size_t rounds = 0;
+    for (const auto& [ns, keys] : by_namespace) {
+        auto& queue = queues.emplace_back(keys.begin(), keys.end());
+        std::ranges::stable_partition(queue, is_held);
+        rounds = std::max(rounds, queue.size());
+    }
+    std::set<model::ObjectKey> chosen;
+    for (std::size_t round = 0; round < rounds; ++round)
+        for (const auto& queue : queues)
+            if (round < queue.size() && chosen.size() < most)
+                chosen.insert(queue[round]);
+    return chosen;
 }
 
 }  // namespace sluice::source

@@ -94,6 +94,10 @@ protected:
             asked_.push_back(name);
             if (name == refused_)
                 return call.answer(403, "{}");
+            if (name == stalled_) {
+                watches_.emplace(kind, std::move(call));
+                return;
+            }
             items = {{{"metadata", {{"namespace", "ns"}, {"name", name}}}, {"type", "Opaque"}}};
         }
         call.answer(200, json{{"metadata", {{"resourceVersion", "5"}}}, {"items", items}}.dump());
@@ -130,6 +134,7 @@ protected:
     std::multimap<std::string, ApiServer::Call> watches_;
     std::vector<std::string> asked_;
     std::string refused_;
+    std::string stalled_;  // is never answered
     std::unique_ptr<KubeSource> source_;
     std::jthread thread_;
 };
@@ -164,8 +169,20 @@ TEST_F(KubeSourceTest, OverTheLimitANewcomerDoesNotTakeWhatServes)
     EXPECT_TRUE(has_secret("zz-serves"));
     const auto problems = source_->load().problems;
     EXPECT_TRUE(std::ranges::any_of(problems, [](const Problem& one) {
-        return one.message == "511 Secrets and ConfigMaps are referred to; 500 are read";
+        return one.message == "511 Secrets and ConfigMaps are referred to; 500 are read, as many for each namespace";
     }));
+}
+
+TEST_F(KubeSourceTest, ASecretThatDoesNotComeHoldsUpOtherChangesForAMomentOnly)
+{
+    stalled_ = "stalled";
+    start({gateway_class("sluice", kOurs)}, {gateway("a", "sluice", {"good"})});
+    add(gateway("b", "sluice", {"stalled"}));
+    wait_until([this] { return asked() == std::vector<std::string>{"good", "stalled"}; });
+    EXPECT_FALSE(source_->is_complete());
+    wait_until([this] { return source_->is_complete(); });
+    EXPECT_EQ(source_->load().objects.gateways.size(), 2U);
+    EXPECT_TRUE(has_secret("good"));
 }
 
 TEST_F(KubeSourceTest, AGatewayMadeAnewIsAnotherOne)

@@ -142,6 +142,12 @@ TEST(Membership, AWordIsBounded)
     for (int i = 0; i < 10'000; ++i)
         many.push_back({"namespace/gateway-" + std::to_string(i), "u", 1, {}, {}, {}});
     EXPECT_EQ(served_text(many), "");
+    many.resize(many.size() / 4);
+    for (model::ServedGateway& one : many)
+        one.failed_listeners["http"] = std::string(200, 'x');
+    const std::string short_of_reasons = served_text(many);
+    ASSERT_NE(short_of_reasons, "") << "that something fails is said, if not why";
+    EXPECT_EQ(parse_served(short_of_reasons).front().failed_listeners.at("http"), "");
 }
 
 }  // namespace
