@@ -115,6 +115,11 @@ static __always_inline enum sl_verdict sl_start(void* ctx, const struct sl_packe
         d->reason = SL_REASON_RELAYED;
         return SL_PASS;
     }
+    // With a forged source two listeners, or one and itself, would answer each other for ever.
+    if (is_udp && sl_find_listener(p->key.flow.client_be, p->key.flow.client_port_be, IPPROTO_UDP)) {
+        d->reason = SL_REASON_LOOP;
+        return SL_DROP;
+    }
     d->reason = SL_REASON_NO_FLOW;
     if (!is_udp && (p->tcp_flags & SL_TCP_RST))
         return SL_PASS;

@@ -103,7 +103,7 @@ static __always_inline __u32 sl_claim_source(const struct sl_packet* p, struct s
                                              __u64 now)
 {
     const struct sl_flow_key* key = &p->key.flow;
-    const __be32* node = p->is_v6 ? config->node6_be : config->node4_be;
+    const __be32* node = backend->source_be;
 
     if (sl_is_v4_mapped(backend->addr_be) == p->is_v6)
         return SL_REASON_NO_NODE_ADDRESS;

@@ -5,6 +5,8 @@
 
 #include "bpf/forward.h"
 
+#define SL_PACKET_HOST 0  // PACKET_HOST of linux/if_packet.h
+
 SEC("xdp")
 int sl_xdp_ingress(struct xdp_md* ctx)
 {
@@ -28,7 +30,8 @@ int sl_tc_ingress(struct __sk_buff* skb)
     struct sl_packet packet;
     struct sl_decision decision;
 
-    if (skb->vlan_present)
+    // A frame for another host is seen on a link in promiscuous mode: that host forwards it.
+    if (skb->vlan_present || skb->pkt_type != SL_PACKET_HOST)
         return TCX_NEXT;
     __u32 wanted = skb->len < SL_HEADERS_MAX ? skb->len : SL_HEADERS_MAX;
 

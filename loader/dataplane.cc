@@ -86,11 +86,11 @@ Result<Link> read_link(UniqueFd fd, const std::string& path)
 }
 
 // A pinned map is adopted only if a program could have made it: libbpf would say no more than EINVAL.
-Result<bool> check_pinned(const bpf_map* map, const std::string& path)
+Result<void> check_pinned(const bpf_map* map, const std::string& path)
 {
     const UniqueFd fd(bpf_obj_get(path.c_str()));
     if (!fd.valid())
-        return errno == ENOENT ? Result<bool>(false) : fail(errno, "bpf_obj_get", path);
+        return errno == ENOENT ? Result<void>() : fail(errno, "bpf_obj_get", path);
     bpf_map_info info{};
     std::uint32_t size = sizeof(info);
     if (const int error = bpf_map_get_info_by_fd(fd.get(), &info, &size); error != 0)
@@ -100,7 +100,7 @@ Result<bool> check_pinned(const bpf_map* map, const std::string& path)
         info.map_flags != bpf_map__map_flags(map))
         return fail(EINVAL, "adopt pinned map",
                     path + ": its layout is another; stop the agent that uses it and remove the file");
-    return true;
+    return {};
 }
 
 Result<Skeleton> open_skeleton()
@@ -121,7 +121,6 @@ struct Dataplane::State {
     maps::Tables tables;
     std::map<std::string, Link> links;  // by pin name
     std::set<unsigned> without_xdp;     // warned about
-    bool adopted = false;
     bool removed = false;
 
     [[nodiscard]] std::string path(const std::string& name) const { return pins.path + "/" + name; }
@@ -151,10 +150,8 @@ Result<void> Dataplane::State::pin_maps()
     bpf_object__for_each_map(map, skeleton->obj)
     {
         const std::string file = path(bpf_map__name(map));
-        const auto found = check_pinned(map, file);
-        if (!found)
-            return std::unexpected(found.error());
-        adopted = adopted || *found;
+        if (auto checked = check_pinned(map, file); !checked)
+            return checked;
         if (const int error = bpf_map__set_pin_path(map, file.c_str()); error != 0)
             return fail(error, "bpf_map__set_pin_path", file);
     }
@@ -315,13 +312,15 @@ Result<std::unique_ptr<Dataplane>> Dataplane::open(const DataplaneOptions& optio
     state->bind_tables();
     if (auto seeded = state->seed(); !seeded)
         return std::unexpected(seeded.error());
+    // Only now that there is something to take their place.
+    if (auto removed = remove_other_layouts(state->pins); !removed)
+        return std::unexpected(removed.error());
     if (auto found = state->find_links(); !found)
         return std::unexpected(found.error());
     return std::unique_ptr<Dataplane>(new Dataplane(std::move(state)));
 }
 
 const maps::Tables& Dataplane::tables() const { return state_->tables; }
-bool Dataplane::adopted() const { return state_->adopted; }
 
 Result<void> Dataplane::attach(const std::vector<unsigned>& uplinks, const std::vector<unsigned>& backend_links)
 {

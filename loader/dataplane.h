@@ -39,7 +39,6 @@ public:
     Dataplane& operator=(const Dataplane&) = delete;
 
     [[nodiscard]] const maps::Tables& tables() const;
-    [[nodiscard]] bool adopted() const;  // maps of an earlier agent were found
 
     // Makes the attachments equal to this set: tcx ingress on every listed link, and XDP on the uplinks where allowed.
     // Links that are attached and listed are updated in place, those no longer listed are detached; a link that has

@@ -3,12 +3,16 @@
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/route.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -17,6 +21,8 @@
 namespace sluice::loader {
 namespace {
 
+constexpr std::uint8_t kAgentsMark = 0x53;  // beyond those that the kernel gives itself
+
 template <auto Free> struct Deleter {
     template <class T> void operator()(T* object) const { Free(object); }
 };
@@ -24,6 +30,7 @@ using Socket = std::unique_ptr<nl_sock, Deleter<nl_socket_free>>;
 using Cache = std::unique_ptr<nl_cache, Deleter<nl_cache_free>>;
 using Address = std::unique_ptr<nl_addr, Deleter<nl_addr_put>>;
 using LocalAddress = std::unique_ptr<rtnl_addr, Deleter<rtnl_addr_put>>;
+using Message = std::unique_ptr<nl_msg, Deleter<nlmsg_free>>;
 using LinkObject = std::unique_ptr<rtnl_link, Deleter<rtnl_link_put>>;
 
 // libnl has error numbers of its own: the errno that a person expects for the ones that callers tell apart.
@@ -75,6 +82,35 @@ Address to_nl(const IpAddress& address)
     return result;
 }
 
+// What is looked for in the list of all addresses.
+struct AgentsAddress {
+    unsigned loopback;
+    IpAddress address;
+    bool found;
+};
+
+int look_at_address(nl_msg* message, void* user)
+{
+    auto& search = *static_cast<AgentsAddress*>(user);
+    nlmsghdr* header = nlmsg_hdr(message);
+    std::array<nlattr*, IFA_MAX + 1> attributes{};
+    if (header->nlmsg_type != RTM_NEWADDR ||
+        nlmsg_parse(header, sizeof(ifaddrmsg), attributes.data(), IFA_MAX, nullptr) != 0)
+        return NL_OK;
+    ifaddrmsg fixed{};
+    std::memcpy(&fixed, nlmsg_data(header), sizeof fixed);
+    nlattr* bytes = attributes[IFA_LOCAL] != nullptr ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
+    if (fixed.ifa_index != search.loopback || bytes == nullptr)
+        return NL_OK;
+    const Address address(nl_addr_alloc_attr(bytes, fixed.ifa_family));
+    if (to_ip(address.get()) != search.address)
+        return NL_OK;
+    const std::uint32_t flags = attributes[IFA_FLAGS] != nullptr ? nla_get_u32(attributes[IFA_FLAGS]) : fixed.ifa_flags;
+    const bool is_marked = attributes[IFA_PROTO] != nullptr && nla_get_u8(attributes[IFA_PROTO]) == kAgentsMark;
+    search.found = is_marked || (flags & IFA_F_PERMANENT) == 0;
+    return NL_OK;
+}
+
 // The dump is a snapshot in which something changed underneath now and then: asked again, a few times.
 template <class Alloc> Result<Cache> dump(Alloc alloc, const char* op)
 {
@@ -119,16 +155,30 @@ struct Network::State {
         return object;
     }
 
-    // Whether an address of lo has a lifetime. False also when it cannot be told.
-    bool expires(const IpAddress& address)
+    // Adds or changes an address of lo. libnl does not know the mark.
+    int put(rtnl_addr* address, int flags)
     {
-        const auto all =
-            dump([this](nl_cache** out) { return rtnl_addr_alloc_cache(request.get(), out); }, "address dump");
-        if (!all)
+        nl_msg* raw = nullptr;
+        if (const int error = rtnl_addr_build_add_request(address, flags, &raw); error != 0)
+            return error;
+        const Message message(raw);
+        if (const int error = nla_put_u8(message.get(), IFA_PROTO, kAgentsMark); error != 0)
+            return error;
+        const int sent = nl_send_auto(request.get(), message.get());
+        return sent < 0 ? sent : nl_wait_for_ack(request.get());
+    }
+
+    // Whether an address of lo is an agent's. False also when it cannot be told.
+    bool is_of_agent(const IpAddress& address)
+    {
+        AgentsAddress search{.loopback = loopback, .address = address, .found = false};
+        const std::unique_ptr<nl_cb, Deleter<nl_cb_put>> callbacks(nl_cb_alloc(NL_CB_DEFAULT));
+        if (!callbacks)
             return false;
-        const Address local = to_nl(address);
-        const LocalAddress found(rtnl_addr_get(all->get(), static_cast<int>(loopback), local.get()));
-        return found && (rtnl_addr_get_flags(found.get()) & IFA_F_PERMANENT) == 0;
+        nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, look_at_address, &search);
+        const int family = address.is_v4() ? AF_INET : AF_INET6;
+        return nl_rtgen_request(request.get(), RTM_GETADDR, family, NLM_F_DUMP) >= 0 &&
+               nl_recvmsgs(request.get(), callbacks.get()) == 0 && search.found;
     }
 
     // Whether a notification is about an address of lo.
@@ -193,8 +243,14 @@ Result<std::vector<Link>> Network::links()
     for (nl_object* item = nl_cache_get_first(links->get()); item != nullptr; item = nl_cache_get_next(item)) {
         auto* link = reinterpret_cast<rtnl_link*>(item);  // NOLINT: libnl's own way to walk a cache
         const unsigned flags = rtnl_link_get_flags(link);
+        const char* kind = rtnl_link_get_type(link);
+        std::int32_t other_netns = 0;
         result.push_back({.ifindex = static_cast<unsigned>(rtnl_link_get_ifindex(link)),
                           .name = rtnl_link_get_name(link),
+                          .kind = kind == nullptr ? "" : kind,
+                          .master = static_cast<unsigned>(rtnl_link_get_master(link)),
+                          .ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER,
+                          .leads_out = rtnl_link_get_link_netnsid(link, &other_netns) == 0,
                           .loopback = (flags & IFF_LOOPBACK) != 0,
                           .up = (flags & IFF_UP) != 0,
                           .addresses = {}});
@@ -303,19 +359,19 @@ Result<std::vector<unsigned>> Network::default_uplinks()
     return uplinks;
 }
 
-Result<Network::Added> Network::add_local_address(const IpAddress& address, std::optional<unsigned> lifetime_s)
+Result<Network::Local> Network::add_local_address(const IpAddress& address, std::optional<unsigned> lifetime_s)
 {
     if (auto up = state_->bring_loopback_up(); !up)
         return std::unexpected(up.error());
     auto object = state_->local_address(address, lifetime_s);
     if (!object)
         return std::unexpected(object.error());
-    const int error = rtnl_addr_add(state_->request.get(), object->get(), NLM_F_EXCL);
+    const int error = state_->put(object->get(), NLM_F_EXCL);
     if (error == -NLE_EXIST)
-        return Added{.added = false, .expires = state_->expires(address)};
+        return state_->is_of_agent(address) ? Local::OfAgent : Local::OfOperator;
     if (error != 0)
         return nl_fail(error, "add address to lo", address.to_string());
-    return Added{.added = true, .expires = lifetime_s.has_value()};
+    return Local::Added;
 }
 
 Result<void> Network::extend_local_address(const IpAddress& address, std::optional<unsigned> lifetime_s)
@@ -323,7 +379,7 @@ Result<void> Network::extend_local_address(const IpAddress& address, std::option
     auto object = state_->local_address(address, lifetime_s);
     if (!object)
         return std::unexpected(object.error());
-    if (const int error = rtnl_addr_add(state_->request.get(), object->get(), NLM_F_REPLACE); error != 0)
+    if (const int error = state_->put(object->get(), NLM_F_REPLACE); error != 0)
         return nl_fail(error, "extend address on lo", address.to_string());
     return {};
 }

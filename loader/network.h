@@ -15,6 +15,10 @@ namespace sluice::loader {
 struct Link {
     unsigned ifindex = 0;
     std::string name;
+    std::string kind;        // "veth", "bridge", "vxlan" …; empty: a device
+    unsigned master = 0;     // the ifindex of the bridge or bond that it is a port of; 0: of none
+    bool ethernet = false;   // its frames have Ethernet headers
+    bool leads_out = false;  // its peer (veth, netkit) or lower link is in another network namespace
     bool loopback = false;
     bool up = false;
     std::vector<IpAddress> addresses;  // without link-local
@@ -40,16 +44,17 @@ public:
     // Links with a default route; where there is none, every link that is up, has an address and is not loopback.
     [[nodiscard]] Result<std::vector<unsigned>> default_uplinks();
 
-    // Makes an address local: /32 or /128 on lo. Present already is no error: `added` says whether this call added it,
-    // so that only own addresses are removed later. `expires`: it was there, and the kernel is to remove it after a
-    // time; nobody but an agent gives an address of lo one.
-    struct Added {
-        bool added;
-        bool expires;
+    // Makes an address local: /32 or /128 on lo, marked as an agent's (IFA_PROTO, since Linux 5.18). One that is there
+    // already is no error: whose it is says who may remove it later.
+    enum class Local {
+        Added,
+        OfAgent,     // it was there, by its mark; or by its lifetime, which nobody else gives an address of lo
+        OfOperator,  // it was there, and stays
     };
-    [[nodiscard]] Result<Added> add_local_address(const IpAddress& address,
+    [[nodiscard]] Result<Local> add_local_address(const IpAddress& address,
                                                   std::optional<unsigned> lifetime_s = std::nullopt);
-    // From now on: the kernel removes the address after `lifetime_s` seconds, or never. Adds it where it is gone.
+    // From now on: the kernel removes the address after `lifetime_s` seconds, or never. Adds it where it is gone. Both
+    // mark it.
     [[nodiscard]] Result<void> extend_local_address(const IpAddress& address, std::optional<unsigned> lifetime_s);
     [[nodiscard]] Result<void> remove_local_address(const IpAddress& address);  // absent is no error
 

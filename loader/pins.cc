@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/pins.h"
 
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/magic.h>
@@ -10,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -19,6 +21,7 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "base/unique_fd.h"
 #include "maps/abi.h"
@@ -59,6 +62,28 @@ Result<PinDirectory> make_pin_directory(const std::string& bpffs)
     if (error)
         return fail(error.value(), "mkdir", directory.path);
     return directory;
+}
+
+Result<void> remove_other_layouts(const PinDirectory& current)
+{
+    const fs::path mine(current.path);
+    for (const std::string& name : list_directory(mine.parent_path())) {
+        const std::string other = mine.parent_path() / name;
+        if (!name.starts_with('v') || other == mine)
+            continue;
+        spdlog::warn("{}: removed, with the connections that it forwards; the tables have another layout now", other);
+        for (const std::string& pin : list_directory(other)) {
+            const std::string path = other + "/" + pin;
+            if (pin.starts_with("link_"))
+                if (const UniqueFd link(bpf_obj_get(path.c_str())); link.valid())
+                    (void)bpf_link_detach(link.get());  // fails only for one that is detached already
+            if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+                return fail(errno, "unlink", path);
+        }
+        if (::rmdir(other.c_str()) != 0 && errno != ENOENT)
+            return fail(errno, "rmdir", other);
+    }
+    return {};
 }
 
 Result<void> remove_pin_directory(const std::string& path)

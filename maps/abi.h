@@ -15,7 +15,7 @@
 #endif
 #endif
 
-#define SL_LAYOUT_VERSION 1  // part of the pin path: <bpffs>/sluice/v1
+#define SL_LAYOUT_VERSION 2  // part of the pin path: <bpffs>/sluice/v2
 
 // Map names: 15 characters at most (BPF_OBJ_NAME_LEN, 16 with the NUL). The pin's file name is the map's name.
 #define SL_MAP_LISTENERS "sl_listeners"
@@ -65,13 +65,14 @@
 #define SL_REASON_NO_FLOW 5          // TCP packet without SYN and without state whose backend cannot be re-derived
 #define SL_REASON_REFUSED_TCP 6      // weight share of an invalid backend: the stack answers with a reset
 #define SL_REASON_NO_SNAT_PORT 7     // every candidate source port is taken
-#define SL_REASON_NO_NODE_ADDRESS 8  // a remote backend, and the node has no address of that family
+#define SL_REASON_NO_NODE_ADDRESS 8  // a remote backend, and the node has no address to reach it from
 #define SL_REASON_NO_ROUTE 9         // the route lookup failed, or forwarding is off on the link
 #define SL_REASON_RELAYED 10         // TCP connection that a socket of this host holds, the relay's mostly
 #define SL_REASON_REFUSED_UDP 16     // weight share of an invalid backend
 #define SL_REASON_NO_BACKEND 17      // the ring names a backend that is not in the table
 #define SL_REASON_REWRITE 18         // a header could not be rewritten
 #define SL_REASON_MALFORMED 19       // lengths that contradict each other, after the listener is known
+#define SL_REASON_LOOP 20            // UDP from a listener's address and port: the answer would be another request
 #define SL_REASON_COUNT 32
 
 struct sl_listener_key {
@@ -92,8 +93,11 @@ struct sl_backend {
     __be16 port_be;
     __u8 proto;
     __u8 flags;        // SL_BACKEND_*
-    __u32 ifindex;     // link that leads to it when SL_BACKEND_LOCAL, else 0
+    __u32 ifindex;     // link that leads to it; without SL_BACKEND_LOCAL the route decides; 0: none did
     __u32 generation;  // differs when the id stands for another backend: its flows select anew; never 0
+    // What it sees as its client where that cannot be the client itself: the address that the node would connect from.
+    // All zero: none.
+    __be32 source_be[4];
 };
 
 // The client's side of a flow: what the client sees.
@@ -138,8 +142,6 @@ struct sl_counters {
 };
 
 struct sl_config {
-    __be32 node4_be[4];  // source of flows to remote IPv4 backends; all zero: none
-    __be32 node6_be[4];
     __u32 seed[2];     // of the flow hash; random at first creation, then kept across restarts
     __u32 udp_idle_s;  // a UDP flow idle this long selects anew
     __u32 generation;  // of the plan that the tables hold; written last
@@ -147,9 +149,9 @@ struct sl_config {
 
 static_assert(sizeof(struct sl_listener_key) == 20, "sl_listener_key is 20 bytes");
 static_assert(sizeof(struct sl_listener) == 8, "sl_listener is 8 bytes");
-static_assert(sizeof(struct sl_backend) == 28, "sl_backend is 28 bytes");
+static_assert(sizeof(struct sl_backend) == 44, "sl_backend is 44 bytes");
 static_assert(sizeof(struct sl_flow_key) == 40, "sl_flow_key is 40 bytes");
 static_assert(sizeof(struct sl_flow) == 40, "sl_flow is 40 bytes");
 static_assert(sizeof(struct sl_reply_key) == 40, "sl_reply_key is 40 bytes");
 static_assert(sizeof(struct sl_counters) == 40, "sl_counters is 40 bytes");
-static_assert(sizeof(struct sl_config) == 48, "sl_config is 48 bytes");
+static_assert(sizeof(struct sl_config) == 16, "sl_config is 16 bytes");

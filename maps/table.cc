@@ -288,7 +288,7 @@ const char* reason_name(std::uint32_t reason)
     static constexpr std::array<const char*, SL_REASON_COUNT> kNames{
         "none",         "fragment",        "ip_options",  "ttl",        "no_neighbour", "no_flow",   "refused_tcp",
         "no_snat_port", "no_node_address", "no_route",    "relayed",    "reason-11",    "reason-12", "reason-13",
-        "reason-14",    "reason-15",       "refused_udp", "no_backend", "rewrite",      "malformed", "reason-20",
+        "reason-14",    "reason-15",       "refused_udp", "no_backend", "rewrite",      "malformed", "loop",
         "reason-21",    "reason-22",       "reason-23",   "reason-24",  "reason-25",    "reason-26", "reason-27",
         "reason-28",    "reason-29",       "reason-30",   "reason-31"};
     return reason < kNames.size() ? kNames[reason] : "reason-unknown";

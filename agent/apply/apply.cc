@@ -15,8 +15,10 @@ Result<void> Applier::State::adopt()
     const auto held_listeners = tables->listeners.entries();
     if (!held_listeners)
         return std::unexpected(held_listeners.error());
-    for (const auto& [key, value] : *held_listeners)
+    for (const auto& [key, value] : *held_listeners) {
         listeners.emplace(from_abi(key), value);
+        host_ports.adopt(from_abi(key));
+    }
     const auto held_backends = tables->backends.entries();
     if (!held_backends)
         return std::unexpected(held_backends.error());
@@ -42,16 +44,45 @@ Result<void> Applier::State::adopt()
     return {};
 }
 
-Reach Applier::State::reach(const IpAddress& address, const std::vector<unsigned>& uplinks) const
+Result<Desired> Applier::State::desire(const plan::Plan& plan, const Facts& facts) const
 {
-    const auto route = network->route_to(address);
-    if (!route)
-        return {Reach::Kind::Remote, 0};  // the FIB decides again when a packet comes
-    if (route->local)
-        return {Reach::Kind::Self, 0};
-    if (route->gateway || std::ranges::find(uplinks, route->ifindex) != uplinks.end())
-        return {Reach::Kind::Remote, 0};
-    return {Reach::Kind::Local, route->ifindex};
+    const auto links = network->links();
+    if (!links)
+        return std::unexpected(links.error());
+    // Where the kernel has no answer now, or a Gateway's own address for one, which other nodes may have as well.
+    const auto fallback = [&](bool v4) {
+        std::vector<IpAddress> candidates;
+        for (const loader::Link& link : *links)
+            if (std::ranges::find(facts.uplinks, link.ifindex) != facts.uplinks.end())
+                candidates.insert(candidates.end(), link.addresses.begin(), link.addresses.end());
+        candidates.insert(candidates.end(), facts.node_addresses.begin(), facts.node_addresses.end());
+        const auto first = std::ranges::find(candidates, v4, &IpAddress::is_v4);
+        return first == candidates.end() ? IpAddress{} : *first;
+    };
+    std::map<IpAddress, Reach> known;
+    return make_desired(plan, facts.node_addresses, [&](const IpAddress& address) {
+        const auto [reach, is_new] = known.try_emplace(address);
+        if (!is_new)
+            return reach->second;
+        if (const auto route = network->route_to(address))
+            reach->second = reach_by(*route, *links, facts.uplinks);
+        IpAddress& source = reach->second.source;
+        if (source.is_any() || std::ranges::binary_search(plan.addresses, source))
+            source = fallback(address.is_v4());
+        return reach->second;
+    });
+}
+
+// The links by which backends answer, also those that still drain.
+std::vector<unsigned> Applier::State::backend_links(const Desired& desired) const
+{
+    std::set<unsigned> found;
+    for (const auto& [key, reach] : desired.backends)
+        found.insert(reach.ifindex);
+    for (const auto& [id, backend] : backends)
+        found.insert(backend.ifindex);
+    found.erase(0);
+    return {found.begin(), found.end()};
 }
 
 Applier::Applier(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -73,50 +104,47 @@ Result<Applier> Applier::make(const maps::Tables& tables, loader::Network& netwo
 Result<Outcome> Applier::apply(const plan::Plan& plan, const Facts& facts)
 {
     State& state = *state_;
-    std::map<IpAddress, Reach> reached;
-    const Desired desired = make_desired(plan, facts.node_addresses, [&](const IpAddress& address) {
-        const auto known = reached.find(address);
-        return known != reached.end() ? known->second : reached[address] = state.reach(address, facts.uplinks);
-    });
-
-    std::set<unsigned> links;
-    for (const auto& [key, reach] : desired.backends) {
-        if (reach.kind == Reach::Kind::Local)
-            links.insert(reach.ifindex);
-    }
-    for (const auto& [id, backend] : state.backends) {  // also those that still drain
-        if ((backend.flags & SL_BACKEND_LOCAL) != 0)
-            links.insert(backend.ifindex);
-    }
-    if (auto attached = state.attach({links.begin(), links.end()}); !attached)
+    auto desired_or = state.desire(plan, facts);
+    if (!desired_or)
+        return std::unexpected(desired_or.error());
+    Desired& desired = *desired_or;
+    Outcome outcome;
+    outcome.taken = state.host_ports.yield_taken(desired, facts.node_addresses);
+    if (auto attached = state.attach(state.backend_links(desired)); !attached)
         return std::unexpected(attached.error());
-    if (auto config = state.write_config(facts); !config)
+    if (auto config = state.write_config(); !config)
         return std::unexpected(config.error());
 
     std::map<std::string, L4ListenerState> states;
-    std::set<ListenerKey> wanted(desired.proxied.begin(), desired.proxied.end());
+    for (const auto& [listener, why] : outcome.taken) {
+        if (std::ranges::binary_search(plan.l4, listener, {}, &plan::L4Listener::name))
+            states[listener] = {.listener = listener, .ids = {}, .in_kernel = false, .relayed = "", .problem = why};
+        else
+            outcome.problems.emplace(listener, why);
+    }
     for (const auto& [name, group] : desired.groups) {
-        wanted.insert(group.keys.begin(), group.keys.end());
         L4ListenerState& listener = states[group.listener];
         listener.listener = group.listener;
         if (!group.only_loopback && !group.relayed.empty())
             listener.relayed = group.relayed;
     }
-    for (const auto& [name, error] : state.write_groups(desired))
+    const auto failed = state.write_groups(desired);
+    for (const auto& [name, error] : failed)
         states[desired.groups.at(name).listener].problem = to_string(error);
-    if (auto written = state.write_proxied(desired.proxied); !written)
-        return std::unexpected(written.error());
-    if (auto removed = state.remove_listeners(wanted); !removed)
+    for (const auto& [listener, error] : state.write_proxied(desired))
+        outcome.problems.emplace(listener, to_string(error));
+    if (auto removed = state.remove_listeners(keys_of(desired)); !removed)
         return std::unexpected(removed.error());
     if (auto released = state.release_groups(desired); !released)
         return std::unexpected(released.error());
     if (auto drained = state.drain_backends(desired); !drained)
         return std::unexpected(drained.error());
+    if (auto ended = state.end_lost_udp(); !ended)
+        return std::unexpected(ended.error());
 
     if (auto written = state.write_generation(); !written)
         return std::unexpected(written.error());
-    state.read_back_all(desired, states);
-    Outcome outcome;
+    state.read_back_all(desired, failed, states);
     for (auto& [name, listener] : states)
         outcome.l4.push_back(std::move(listener));
     outcome.generation = state.generation;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,19 +28,19 @@ struct L4ListenerState {
 
 struct Outcome {
     std::vector<L4ListenerState> l4;
+    std::map<std::string, std::string> problems;  // of the plan's HTTP and TLS listeners: why not all of it is served
+    std::map<std::string, std::string> taken;     // of any kind: those whose port another program of the node has
     std::uint32_t generation = 0;
 };
 
 struct Facts {
     std::vector<IpAddress> node_addresses;  // stand in for listeners without addresses
-    // A backend whose route leaves by an uplink, or through a gateway, is remote: its replies come back only when it
-    // sees the node as its client (SNAT).
-    std::vector<unsigned> uplinks;
+    std::vector<unsigned> uplinks;          // clients come by them; no backend behind one is local
 };
 
 class Applier {
 public:
-    // Attaches the programs to these links, which lead to local backends. Called before a flow can reach one by it.
+    // Attaches the programs to these links, by which backends answer. Called before a flow can reach one by it.
     using AttachLinks = std::function<Result<void>(const std::vector<unsigned>&)>;
 
     // Adopts what the tables hold. `tables` and `network` must outlive it.

@@ -62,8 +62,14 @@ std::string relay_reason(const plan::L4Listener& listener, bool v4, const Group&
             return backend.name + " has no " + (v4 ? "IPv4" : "IPv6") + " endpoint: the proxy relays";
     }
     for (const Share& share : group.shares) {
-        if (!share.refused && resolve(share.backend.endpoint.address).kind == Reach::Kind::Self)
+        if (share.refused)
+            continue;
+        const Reach::Kind kind = resolve(share.backend.endpoint.address).kind;
+        if (kind == Reach::Kind::Self)
             return share.backend.endpoint.to_string() + " is an address of this node: the proxy relays";
+        if (kind == Reach::Kind::Raw)
+            return share.backend.endpoint.to_string() +
+                   " is reached by a link without Ethernet headers: the proxy relays";
     }
     return "";
 }
@@ -97,6 +103,25 @@ void add_listener(const plan::L4Listener& listener, const std::vector<IpAddress>
 
 }  // namespace
 
+std::set<ListenerKey> keys_of(const Desired& desired)
+{
+    std::set<ListenerKey> keys;
+    for (const auto& [name, group] : desired.groups)
+        keys.insert(group.keys.begin(), group.keys.end());
+    for (const auto& [key, listeners] : desired.proxied)
+        keys.insert(key);
+    return keys;
+}
+
+void drop_unused_backends(Desired& desired)
+{
+    std::set<BackendKey> used;
+    for (const auto& [name, group] : desired.groups)
+        for (const Share& share : group.shares)
+            used.insert(share.backend);
+    std::erase_if(desired.backends, [&](const auto& entry) { return !used.contains(entry.first); });
+}
+
 Desired make_desired(const plan::Plan& plan, const std::vector<IpAddress>& node_addresses, const Resolver& resolve)
 {
     Desired desired;
@@ -105,17 +130,17 @@ Desired make_desired(const plan::Plan& plan, const std::vector<IpAddress>& node_
         for (const bool v4 : {true, false})
             add_listener(listener, addresses, v4, resolve, desired);
     }
-    const auto steer = [&](const std::vector<IpAddress>& addresses, std::uint16_t port) {
-        for (const IpAddress& address : expand(addresses, node_addresses)) {
-            const ListenerKey proxied{{address, port}, IPPROTO_TCP};
-            if (std::ranges::find(desired.proxied, proxied) == desired.proxied.end())
-                desired.proxied.push_back(proxied);
+    const auto steer = [&](const auto& port, const auto& listeners, auto name) {
+        for (const IpAddress& address : expand(port.addresses, node_addresses)) {
+            auto& names = desired.proxied[{{address, port.port}, IPPROTO_TCP}];
+            for (const auto& listener : listeners)
+                names.insert(listener.*name);
         }
     };
     for (const plan::HttpPort& port : plan.http)
-        steer(port.addresses, port.port);
+        steer(port, port.listeners, &plan::HttpListener::name);
     for (const plan::TlsPort& port : plan.tls)
-        steer(port.addresses, port.port);
+        steer(port, port.hosts, &plan::TlsHost::listener);
     return desired;
 }
 

@@ -6,20 +6,16 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "agent/apply/reach.h"
 #include "agent/plan/plan.h"
 #include "base/ip_address.h"
 
 namespace sluice::apply {
 
-// How a packet gets from this node to an address.
-struct Reach {
-    enum class Kind { Local, Remote, Self } kind = Kind::Remote;
-    unsigned ifindex = 0;  // of the link, when Local
-    bool operator==(const Reach&) const = default;
-};
 using Resolver = std::function<Reach(const IpAddress&)>;
 
 struct BackendKey {
@@ -53,11 +49,18 @@ struct Group {
 };
 
 struct Desired {
-    std::map<std::string, Group> groups;   // by "namespace/gateway/listener IPv4" or "… IPv6"
-    std::vector<ListenerKey> proxied;      // HTTP
+    std::map<std::string, Group> groups;  // by "namespace/gateway/listener IPv4" or "… IPv6"
+    // HTTP and TLS, each with the plan's listeners that share it.
+    std::map<ListenerKey, std::set<std::string>> proxied;
     std::map<BackendKey, Reach> backends;  // of all groups that the kernel forwards
     bool operator==(const Desired&) const = default;
 };
+
+// Of everything that is to be in the table of listeners.
+[[nodiscard]] std::set<ListenerKey> keys_of(const Desired& desired);
+
+// Those that no group refers to.
+void drop_unused_backends(Desired& desired);
 
 // `node_addresses` stand in for listeners without addresses, together with the loopback addresses.
 [[nodiscard]] Desired make_desired(const plan::Plan& plan, const std::vector<IpAddress>& node_addresses,

@@ -33,12 +33,13 @@ Result<bool> Applier::State::read_back(std::uint32_t id, const Group& group) con
     return true;
 }
 
-void Applier::State::read_back_all(const Desired& desired, std::map<std::string, L4ListenerState>& states) const
+void Applier::State::read_back_all(const Desired& desired, const std::map<std::string, Error>& failed,
+                                   std::map<std::string, L4ListenerState>& states) const
 {
     for (const auto& [name, group] : desired.groups) {
         L4ListenerState& listener = states[group.listener];
         const auto id = group_ids.find(name);
-        if (!group.relayed.empty() || !listener.problem.empty() || id == group_ids.end())
+        if (!group.relayed.empty() || failed.contains(name) || id == group_ids.end())
             continue;
         listener.ids.push_back(id->second);
         const auto there = read_back(id->second, group);

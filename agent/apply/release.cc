@@ -35,7 +35,10 @@ Result<void> Applier::State::release_groups(const Desired& desired)
         if (!live.contains(id))
             released.insert(id);
     }
-    if (auto purged = purge_flows(released); !purged)
+    const auto is_released = [&](const sl_flow_key&, const sl_flow& flow) {
+        return released.contains(flow.listener_id);
+    };
+    if (auto purged = released.empty() ? Result<void>() : purge_flows(is_released); !purged)
         return purged;
     for (const std::uint32_t id : released) {
         if (auto erased = tables->rings.erase(id); !erased)
@@ -49,15 +52,33 @@ Result<void> Applier::State::release_groups(const Desired& desired)
     return {};
 }
 
-Result<void> Applier::State::purge_flows(const std::set<std::uint32_t>& listener_ids)
+// UDP flows of listeners to backends that only others have now. TCP connections go on, and the programs see themselves
+// to flows whose backend is draining.
+Result<void> Applier::State::end_lost_udp()
 {
-    if (listener_ids.empty())
-        return {};
+    std::erase_if(lost, [this](const auto& one) {
+        const auto backend = backends.find(one.second);
+        const auto ring = rings.find(one.first);
+        return backend == backends.end() || backend->second.proto != IPPROTO_UDP ||
+               (backend->second.flags & SL_BACKEND_DRAINING) != 0 ||
+               (ring != rings.end() && std::ranges::find(ring->second, one.second) != ring->second.end());
+    });
+    const auto is_lost = [this](const sl_flow_key& key, const sl_flow& flow) {
+        return key.proto == IPPROTO_UDP && lost.contains({flow.listener_id, flow.backend_id});
+    };
+    if (auto purged = lost.empty() ? Result<void>() : purge_flows(is_lost); !purged)
+        return purged;
+    lost.clear();
+    return {};
+}
+
+Result<void> Applier::State::purge_flows(const IsObsolete& is_obsolete)
+{
     const auto flows = tables->flows.entries();
     if (!flows)
         return std::unexpected(flows.error());
     for (const auto& [key, flow] : *flows) {
-        if (!listener_ids.contains(flow.listener_id))
+        if (!is_obsolete(key, flow))
             continue;
         if (const auto backend = backends.find(flow.backend_id); backend != backends.end()) {
             sl_reply_key reply{};

@@ -4,14 +4,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/apply/apply.h"
 #include "agent/apply/desired.h"
+#include "agent/apply/host_ports.h"
 
 namespace sluice::apply {
 
@@ -37,14 +40,18 @@ struct Applier::State {
     std::map<std::string, std::uint32_t> group_ids;             // "listener family" -> id
     std::uint32_t next_backend_id = 1;
     std::uint32_t generation = 0;
+    // Backends that a listener's ring lost since the last apply that succeeded: (listener id, backend id).
+    std::set<std::pair<std::uint32_t, std::uint32_t>> lost;
+    HostPorts host_ports;
     bool changed = false;  // something was written since the generation was
 
     Result<void> adopt();
-    Reach reach(const IpAddress& address, const std::vector<unsigned>& uplinks) const;
+    Result<Desired> desire(const plan::Plan& plan, const Facts& facts) const;
+    std::vector<unsigned> backend_links(const Desired& desired) const;
 
-    Result<void> write_config(const Facts& facts);
-    std::map<std::string, Error> write_groups(const Desired& desired);  // those that failed, and why
-    Result<void> write_proxied(const std::vector<ListenerKey>& keys);
+    Result<void> write_config();
+    std::map<std::string, Error> write_groups(const Desired& desired);   // those that failed, and why
+    std::map<std::string, Error> write_proxied(const Desired& desired);  // the plan's listeners that failed, and why
     Result<void> write_generation();
     std::uint32_t id_of(const std::string& name, const Group& group);
     Result<void> write_backend(const BackendKey& key, const Reach& reach);
@@ -55,11 +62,14 @@ struct Applier::State {
 
     Result<void> remove_listeners(const std::set<ListenerKey>& wanted);
     Result<void> release_groups(const Desired& desired);
-    Result<void> purge_flows(const std::set<std::uint32_t>& listener_ids);
+    using IsObsolete = std::function<bool(const sl_flow_key&, const sl_flow&)>;
+    Result<void> purge_flows(const IsObsolete& is_obsolete);
+    Result<void> end_lost_udp();
     Result<void> drain_backends(const Desired& desired);
     std::set<std::uint32_t> in_rings() const;
 
-    void read_back_all(const Desired& desired, std::map<std::string, L4ListenerState>& states) const;
+    void read_back_all(const Desired& desired, const std::map<std::string, Error>& failed,
+                       std::map<std::string, L4ListenerState>& states) const;
     Result<bool> read_back(std::uint32_t id, const Group& group) const;
 };
 

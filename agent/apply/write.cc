@@ -19,7 +19,8 @@ bool same(const sl_listener& a, const sl_listener& b) { return a.id == b.id && a
 
 bool same(const sl_backend& a, const sl_backend& b)
 {
-    return key_of(a) == key_of(b) && a.flags == b.flags && a.ifindex == b.ifindex && a.generation == b.generation;
+    return key_of(a) == key_of(b) && a.flags == b.flags && a.ifindex == b.ifindex && a.generation == b.generation &&
+           std::ranges::equal(a.source_be, b.source_be);
 }
 
 }  // namespace
@@ -63,6 +64,7 @@ Result<void> Applier::State::write_backend(const BackendKey& key, const Reach& r
     value.proto = key.proto;
     value.flags = reach.kind == Reach::Kind::Local ? SL_BACKEND_LOCAL : 0;
     value.ifindex = reach.ifindex;
+    to_words(reach.source, value.source_be);
     if (!is_new && same(backends[id], value))
         return {};
     if (auto set = tables->backends.set(id, value); !set)
@@ -116,7 +118,12 @@ void Applier::State::write_rings(std::vector<PendingRing> pending, std::map<std:
             continue;
         }
         changed = true;
-        rings[pending[i].id] = std::move(pending[i].slots);
+        auto& held = rings[pending[i].id];
+        const std::set<std::uint32_t> stay(pending[i].slots.begin(), pending[i].slots.end());
+        for (const std::uint32_t backend : held)
+            if (!stay.contains(backend))
+                lost.emplace(pending[i].id, backend);
+        held = std::move(pending[i].slots);
     }
 }
 
@@ -162,33 +169,25 @@ std::map<std::string, Error> Applier::State::write_groups(const Desired& desired
     return failed;
 }
 
-Result<void> Applier::State::write_proxied(const std::vector<ListenerKey>& keys)
+std::map<std::string, Error> Applier::State::write_proxied(const Desired& desired)
 {
-    return set_listeners(keys, kProxied);
+    std::map<std::string, Error> failed;
+    for (const auto& [key, names] : desired.proxied) {
+        const auto set = set_listeners({key}, kProxied);
+        for (const std::string& name : names)
+            if (!set)
+                failed.emplace(name, set.error());
+    }
+    return failed;
 }
 
-Result<void> Applier::State::write_config(const Facts& facts)
+Result<void> Applier::State::write_config()
 {
     const auto held = tables->config.get(0);
     if (!held)
         return std::unexpected(held.error());
     sl_config config = held->value_or(sl_config{});
     const sl_config before = config;
-    std::vector<IpAddress> candidates;  // the uplinks' own first: replies must come back by them
-    const auto links = network->links();
-    if (!links)
-        return std::unexpected(links.error());
-    for (const loader::Link& link : *links) {
-        if (std::ranges::find(facts.uplinks, link.ifindex) != facts.uplinks.end())
-            candidates.insert(candidates.end(), link.addresses.begin(), link.addresses.end());
-    }
-    candidates.insert(candidates.end(), facts.node_addresses.begin(), facts.node_addresses.end());
-    const auto first = [&](bool v4) {
-        const auto found = std::ranges::find(candidates, v4, &IpAddress::is_v4);
-        return found == candidates.end() ? IpAddress{} : *found;
-    };
-    to_words(first(true), config.node4_be);
-    to_words(first(false), config.node6_be);
     config.udp_idle_s = kUdpIdleSeconds;
     if (config.seed[0] == 0 && config.seed[1] == 0) {
         std::random_device random;

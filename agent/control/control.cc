@@ -15,14 +15,18 @@ namespace sluice::control {
 
 Result<void> Control::State::open_kernel()
 {
+    const auto relay_all = [this](std::string why) {
+        const std::lock_guard lock(mutex);
+        l4_reason = std::move(why);
+    };
     if (options.l4 == L4Mode::Proxy) {
-        l4_reason = "--l4 proxy";
+        relay_all("--l4 proxy");
         return {};
     }
     if (options.l4 == L4Mode::Auto) {
         if (auto possible = loader::probe(); !possible) {
-            l4_reason = to_string(possible.error());
-            spdlog::warn("TCP and UDP are relayed by the proxy: {}", l4_reason);
+            spdlog::warn("TCP and UDP are relayed by the proxy: {}", to_string(possible.error()));
+            relay_all(to_string(possible.error()));
             return {};
         }
     }
@@ -98,7 +102,7 @@ Result<void> Control::State::take_control()
         return taken;
     if (auto opened = open_kernel(); !opened)
         return opened;
-    addresses = std::make_unique<LocalAddresses>(*network, kernel != nullptr && kernel->adopted());
+    addresses = std::make_unique<LocalAddresses>(*network);
     return {};
 }
 

@@ -23,7 +23,6 @@ public:
     // Hands the proxy's new connections to this listening socket, whoever had them before.
     [[nodiscard]] Result<void> steer(int tcp_listen_fd) { return dataplane_->steer(tcp_listen_fd); }
 
-    [[nodiscard]] bool adopted() const { return dataplane_->adopted(); }
     [[nodiscard]] Result<apply::Outcome> apply(const plan::Plan& plan, const apply::Facts& facts);
     [[nodiscard]] Result<std::size_t> collect_garbage() { return applier_->collect_garbage(); }
     [[nodiscard]] std::vector<admin::Attachment> attachments() const;

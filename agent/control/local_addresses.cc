@@ -30,15 +30,15 @@ std::map<IpAddress, std::string> LocalAddresses::add(const std::vector<IpAddress
             failed.emplace(address, to_string(added.error()));
             continue;
         }
-        // One with a lifetime is an agent's whatever it left behind, and gone soon unless it becomes ours.
-        const bool inherits = !added->added && (inherit_ || added->expires);
+        if (*added == loader::Network::Local::OfOperator)
+            continue;
         // Also an owned one that was there: another node may have announced it while nobody here extended it.
-        if (added->added || (inherits && is_owned))
+        const bool inherits = *added == loader::Network::Local::OfAgent;
+        if (!inherits || is_owned)
             added_.push_back(address);
         if (inherits)
             set_lifetime(address, lifetime_of(is_owned));
-        if (added->added || inherits)
-            ours_.emplace(address, is_owned);
+        ours_.emplace(address, is_owned);
     }
     return failed;
 }

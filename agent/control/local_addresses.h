@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Gateways' addresses that this agent made local on lo. Only those it added (or that an earlier agent had added,
-// as its pins or a lifetime say) are removed again. Control thread only.
+// The Gateways' addresses that this agent made local on lo. Only those it added (or an earlier agent had) are removed
+// again. Control thread only.
 #pragma once
 
 #include <map>
@@ -22,8 +22,7 @@ constexpr std::uint64_t kExtendEveryMs = 1'000;
 
 class LocalAddresses {
 public:
-    // `inherit`: addresses found on lo already were left there by an earlier agent, and are ours now.
-    LocalAddresses(loader::Network& network, bool inherit) : network_(&network), inherit_(inherit) {}
+    explicit LocalAddresses(loader::Network& network) : network_(&network) {}
 
     // Adds what is wanted and missing. Returns the addresses that could not be added, with the cause. `owned`: those
     // that other nodes take over from this one; sorted, of no effect beyond `wanted`.
@@ -45,7 +44,6 @@ private:
     void set_lifetime(const IpAddress& address, std::optional<unsigned> lifetime_s);  // none: for ever
 
     loader::Network* network_;
-    bool inherit_;
     std::map<IpAddress, bool> ours_;  // whether owned
     std::vector<IpAddress> added_;
 };

@@ -41,31 +41,32 @@ Result<apply::Facts> Control::State::facts()
     return result;
 }
 
-// True when everything is in the tables. A failure leaves what served before in place, and is tried again.
-Result<bool> Control::State::apply_kernel(const plan::Plan& wanted, const apply::Facts& node,
-                                          std::vector<apply::L4ListenerState>& states)
+// A failure leaves what served before in place, and is tried again.
+apply::Outcome Control::State::apply_kernel(const plan::Plan& wanted, const apply::Facts& node, ServingProblems& found)
 {
     if (!kernel)
-        return true;
+        return {};
     auto outcome = kernel->apply(wanted, node);
-    if (!outcome) {
-        spdlog::error("the kernel tables could not be brought up to date: {}", to_string(outcome.error()));
-        for (const plan::L4Listener& listener : wanted.l4)
-            states.push_back({listener.name, {}, false, "", to_string(outcome.error())});
-        return false;
+    if (outcome) {
+        found.listeners.merge(outcome->problems);
+        return *std::move(outcome);
     }
-    states = std::move(outcome->l4);
-    return true;
+    const std::string why = to_string(outcome.error());
+    spdlog::error("the kernel tables could not be brought up to date: {}", why);
+    apply::Outcome failed;
+    for (const plan::L4Listener& listener : wanted.l4)
+        failed.l4.push_back({listener.name, {}, false, "", why});
+    add_new_proxied(wanted, *plan, serving, why, found);
+    return failed;
 }
 
-void Control::State::publish(plan::PlanPtr wanted, const std::vector<apply::L4ListenerState>& states,
-                             ServingProblems& found)
+void Control::State::publish(plan::PlanPtr wanted, const apply::Outcome& outcome, ServingProblems& found)
 {
     const auto ingress = kernel ? proxy::Ingress::Steered : proxy::Ingress::Bound;
-    for (const proxy::ListenProblem& problem : proxy->publish(std::move(wanted), ingress))
+    for (const proxy::ListenProblem& problem : proxy->publish(std::move(wanted), ingress, outcome.taken))
         found.listeners[problem.listener] = problem.message;
     // What the kernel serves needs the proxy only for the node's own connections.
-    for (const apply::L4ListenerState& state : states) {
+    for (const apply::L4ListenerState& state : outcome.l4) {
         if (!state.in_kernel)
             continue;
         if (const auto problem = found.listeners.find(state.listener); problem != found.listeners.end()) {
@@ -106,10 +107,9 @@ Result<void> Control::State::reconcile()
     std::vector<IpAddress> missing = wanted->addresses;
     std::erase_if(missing, [&](const IpAddress& a) { return std::ranges::binary_search(node->node_addresses, a); });
     found.addresses = addresses->add(missing, owned_addresses(*wanted));
-    std::vector<apply::L4ListenerState> states;
-    const auto applied = apply_kernel(*wanted, *node, states);
-    publish(wanted, states, found);
-    add_kernel_problems(states, found);
+    apply::Outcome outcome = apply_kernel(*wanted, *node, found);
+    publish(wanted, outcome, found);
+    add_kernel_problems(outcome.l4, found);
     addresses->remove_unwanted(missing);
     const std::uint64_t served = monotonic_ns();
 
@@ -122,9 +122,11 @@ Result<void> Control::State::reconcile()
     plan = std::move(wanted);
     statuses = std::move(corrected);
     problems = snapshot.problems;
-    l4 = std::move(states);
-    if (!applied || !*applied || !found.listeners.empty() || !found.addresses.empty())
-        reconcile_alarm.within(kRetryMs);
+    l4 = std::move(outcome.l4);
+    // What lasts, such as a port that another program has, is looked at less and less often.
+    retry_ms = found.listeners.empty() && found.addresses.empty() ? 0 : std::clamp(2 * retry_ms, kRetryMs, kRetryMaxMs);
+    if (retry_ms != 0)
+        reconcile_alarm.within(retry_ms);
     serving = std::move(found);
     if (cluster) {
         tell_neighbours(*node);

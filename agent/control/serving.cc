@@ -114,6 +114,18 @@ bool correct_by_nodes(model::ObjectStatus& status, const std::string& gateway, c
     return true;
 }
 
+std::set<std::string> proxied_listeners(const plan::Plan& plan)
+{
+    std::set<std::string> names;
+    for (const plan::HttpPort& port : plan.http)
+        for (const plan::HttpListener& listener : port.listeners)
+            names.insert(listener.name);
+    for (const plan::TlsPort& port : plan.tls)
+        for (const plan::TlsHost& host : port.hosts)
+            names.insert(host.listener);
+    return names;
+}
+
 using Flat = std::map<std::string, const model::Condition*>;
 
 void flatten(const std::string& subject, const Conditions& conditions, Flat& out)
@@ -145,6 +157,15 @@ void add_kernel_problems(const std::vector<apply::L4ListenerState>& states, Serv
         if (!state.problem.empty())
             problems.listeners[state.listener] = state.problem;
     }
+}
+
+void add_new_proxied(const plan::Plan& plan, const plan::Plan& previous, const ServingProblems& before,
+                     const std::string& why, ServingProblems& problems)
+{
+    const auto served = proxied_listeners(previous);
+    for (const std::string& listener : proxied_listeners(plan))
+        if (!served.contains(listener) || before.listeners.contains(listener))
+            problems.listeners.emplace(listener, why);
 }
 
 void correct_statuses(model::Statuses& statuses, const ServingProblems& problems)

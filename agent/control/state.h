@@ -26,6 +26,7 @@ constexpr std::uint64_t kDebounceMs = 5;
 constexpr std::uint64_t kSoonMs = 1;          // behind a source that has waited for quiet itself
 constexpr std::uint64_t kPendingMs = 2'000;   // how long a Gateway's status waits for the nodes' word
 constexpr std::uint64_t kRetryMs = 1'000;     // something could not be applied or bound
+constexpr std::uint64_t kRetryMaxMs = 8'000;  // and again and again
 constexpr std::uint64_t kCollectMs = 10'000;  // draining backends, and what the proxy needs no more
 
 // A one-shot alarm. The earlier of two wishes wins.
@@ -90,7 +91,8 @@ struct Control::State {
     ServingProblems serving;
     std::uint64_t generation = 0;
     std::atomic<bool> ready = false;
-    bool standing_by = false;  // another agent has control
+    std::uint64_t retry_ms = 0;  // until the next try, 0 when all is served
+    bool standing_by = false;    // another agent has control
 
     std::unique_ptr<admin::Server> admin;  // last: its threads end before what they read
 
@@ -111,9 +113,8 @@ struct Control::State {
     plan::NodeFacts plan_facts(const apply::Facts& node);
     void tell_neighbours(const apply::Facts& node);
     void extend_addresses();
-    Result<bool> apply_kernel(const plan::Plan& wanted, const apply::Facts& facts,
-                              std::vector<apply::L4ListenerState>& states);
-    void publish(plan::PlanPtr wanted, const std::vector<apply::L4ListenerState>& states, ServingProblems& found);
+    apply::Outcome apply_kernel(const plan::Plan& wanted, const apply::Facts& facts, ServingProblems& found);
+    void publish(plan::PlanPtr wanted, const apply::Outcome& outcome, ServingProblems& found);
     void log_changes(const model::Statuses& after, const std::vector<source::Problem>& now) const;
     void collect();
     Result<void> let_go();

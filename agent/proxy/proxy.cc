@@ -71,12 +71,13 @@ void add_wanted(std::vector<Wanted>& out, int type, const std::vector<IpAddress>
 }
 
 // The sockets that a plan needs. Steered TCP needs none; UDP always does, since replies leave by the bound port.
-std::vector<Wanted> wanted_sockets(const plan::Plan& plan, Ingress ingress)
+std::vector<Wanted> wanted_sockets(const plan::Plan& plan, Ingress ingress,
+                                   const std::map<std::string, std::string>& taken)
 {
     std::vector<Wanted> wanted;
     for (const plan::L4Listener& listener : plan.l4) {
         const int type = listener.protocol == plan::Protocol::Tcp ? SOCK_STREAM : SOCK_DGRAM;
-        if (type == SOCK_DGRAM || ingress == Ingress::Bound)
+        if ((type == SOCK_DGRAM || ingress == Ingress::Bound) && !taken.contains(listener.name))
             add_wanted(wanted, type, listener.addresses, listener.port, {listener.name});
     }
     for (const plan::HttpPort& port : plan.http) {
@@ -183,13 +184,14 @@ IoKind Proxy::io() const { return state_->workers.front()->io(); }
 unsigned Proxy::workers() const { return static_cast<unsigned>(state_->workers.size()); }
 int Proxy::steered_tcp_fd() const { return state_->steered_fd; }
 
-std::vector<ListenProblem> Proxy::publish(plan::PlanPtr plan, Ingress ingress)
+std::vector<ListenProblem> Proxy::publish(plan::PlanPtr plan, Ingress ingress,
+                                          const std::map<std::string, std::string>& taken)
 {
     const auto snapshot = std::make_shared<const Snapshot>(plan, state_->tls);
     tend();
     // Sockets that go are closed before the new snapshot, those that come are opened after it: what is accepted
     // always finds its listener.
-    const auto wanted = wanted_sockets(*plan, ingress);
+    const auto wanted = wanted_sockets(*plan, ingress, taken);
     std::set<std::string> keys;
     for (const Wanted& socket : wanted)
         keys.insert(socket.key);

@@ -87,8 +87,10 @@ public:
 
     // Hands the plan to every worker and returns when all of them serve by it. Connections and requests under way
     // keep the plan they started with. UDP listeners (and with Ingress::Bound TCP and HTTP ones) are bound and
-    // unbound here; what could not be bound is returned, and tried again at the next call.
-    [[nodiscard]] std::vector<ListenProblem> publish(plan::PlanPtr plan, Ingress ingress);
+    // unbound here; what could not be bound is returned, and tried again at the next call. `taken`: listeners of the
+    // plan for which nothing is bound, since others have their ports; with the reason.
+    [[nodiscard]] std::vector<ListenProblem> publish(plan::PlanPtr plan, Ingress ingress,
+                                                     const std::map<std::string, std::string>& taken = {});
 
     // Renews the keys of TLS tickets when their time has come, and forgets TLS contexts that nothing uses. Is to be
     // called every now and then (seconds), whether plans are published or not.

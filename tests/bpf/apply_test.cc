@@ -4,12 +4,14 @@
 
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "agent/apply/convert.h"
@@ -71,9 +73,12 @@ protected:
         std::filesystem::remove(bpffs_, ignored);
     }
 
-    [[nodiscard]] Applier make_applier() const
+    [[nodiscard]] Applier make_applier()
     {
-        auto made = Applier::make(dataplane_->tables(), *network_, [](const auto&) { return Result<void>{}; });
+        auto made = Applier::make(dataplane_->tables(), *network_, [this](const std::vector<unsigned>& links) {
+            attached_ = links;
+            return Result<void>{};
+        });
         EXPECT_TRUE(made);
         return *std::move(made);
     }
@@ -102,7 +107,17 @@ protected:
     }
     using Backends = std::vector<std::pair<int, bool>>;
 
+    [[nodiscard]] sl_backend backend(const char* address) const
+    {
+        for (const auto& [id, backend] : held())
+            if (from_words(backend.addr_be) == *IpAddress::parse(address))
+                return backend;
+        ADD_FAILURE() << address << " is not in the table";
+        return {};
+    }
+
     std::string bpffs_;
+    std::vector<unsigned> attached_;  // the links by which backends answer, as of the last apply
     std::unique_ptr<loader::Dataplane> dataplane_;
     std::unique_ptr<loader::Network> network_;
 };
@@ -149,6 +164,35 @@ TEST_F(ApplierOnRealMaps, ARemovedEndpointDrainsUntilItsLastFlowIsGone)
     EXPECT_EQ(backends(), (Backends{{1, false}}));
 }
 
+TEST_F(ApplierOnRealMaps, AUdpFlowLeavesABackendThatOnlyOtherListenersHaveNow)
+{
+    const auto plan_with = [](const std::vector<const char*>& endpoints) {
+        plan::Plan plan = plan_of(endpoints);
+        plan.l4.push_back(plan_of({"198.51.100.1"}, 54).l4.front());
+        plan.l4.back().name = "default/g/other";
+        return plan;
+    };
+    Applier applier = make_applier();
+    const auto outcome = applier.apply(plan_with({"198.51.100.1"}), {});
+    ASSERT_TRUE(outcome) << to_string(outcome.error());
+    std::uint32_t shared = 0;
+    for (const auto& [id, backend] : held())
+        shared = id;
+    sl_flow_key keys[2]{};
+    for (std::size_t i = 0; i < 2; ++i) {
+        keys[i].proto = IPPROTO_UDP;
+        keys[i].client_port_be = htons(static_cast<std::uint16_t>(1'000 + i));
+        sl_flow flow{};
+        flow.backend_id = shared;
+        flow.listener_id = outcome->l4[i].ids.front();
+        ASSERT_TRUE(dataplane_->tables().flows.set(keys[i], flow));
+    }
+    ASSERT_TRUE(applier.apply(plan_with({"198.51.100.2"}), {}));
+    EXPECT_EQ(backends(), (Backends{{1, false}, {2, false}}));
+    EXPECT_FALSE(*dataplane_->tables().flows.get(keys[0])) << "its route has another backend now";
+    EXPECT_TRUE(*dataplane_->tables().flows.get(keys[1])) << "the other listener's goes on";
+}
+
 TEST_F(ApplierOnRealMaps, AReturningEndpointKeepsItsFlows)
 {
     Applier applier = make_applier();
@@ -164,7 +208,7 @@ TEST_F(ApplierOnRealMaps, ARingThatCannotBeReplacedGoesOnWithItsBackendsAndTheSt
 {
     Applier applier = make_applier();
     (void)apply(applier, plan_of({"198.51.100.1", "198.51.100.2"}));
-    const UniqueFd rings(bpf_obj_get((bpffs_ + "/sluice/v1/" SL_MAP_RINGS).c_str()));
+    const UniqueFd rings(bpf_obj_get((bpffs_ + "/sluice/v2/" SL_MAP_RINGS).c_str()));
     ASSERT_EQ(bpf_map_freeze(rings.get()), 0);  // every later write is refused with EPERM
 
     const L4ListenerState state = apply(applier, plan_of({"198.51.100.3"}));
@@ -214,6 +258,62 @@ TEST_F(ApplierOnRealMaps, AListenerBeyondTheIdsIsAProblemAndTheOthersServe)
     ASSERT_TRUE(outcome);
     EXPECT_EQ(std::ranges::count_if(outcome->l4, &L4ListenerState::in_kernel), SL_LISTENER_IDS_MAX - 1);
     EXPECT_NE(outcome->l4.back().problem, "");
+}
+
+TEST_F(ApplierOnRealMaps, ARemoteBackendSeesTheAddressThatTheNodeWouldConnectFrom)
+{
+    // Pods' networks of two other nodes: one behind the uplink, one through a tunnel whose address is another one.
+    ASSERT_EQ(std::system("ip link add up0 type veth peer name up1 && ip link set up0 up && ip link set up1 up && "
+                          "ip addr add 192.0.2.1/24 dev up0 && ip route add 198.51.100.0/25 via 192.0.2.9 && "
+                          "ip link add tun0 type vxlan id 1 local 192.0.2.1 dstport 4789 && ip link set tun0 up && "
+                          "ip addr add 203.0.113.65/32 dev tun0 && "
+                          "ip route add 198.51.100.128/25 via 203.0.113.66 dev tun0 onlink"),
+              0);
+    Applier applier = make_applier();
+    EXPECT_TRUE(apply(applier, plan_of({"198.51.100.1", "198.51.100.129"})).in_kernel);
+    EXPECT_EQ(from_words(backend("198.51.100.1").source_be), *IpAddress::parse("192.0.2.1"));
+    EXPECT_EQ(from_words(backend("198.51.100.129").source_be), *IpAddress::parse("203.0.113.65"));
+    EXPECT_EQ(backend("198.51.100.129").flags & SL_BACKEND_LOCAL, 0);
+    const auto tunnel = ::if_nametoindex("tun0");
+    EXPECT_NE(std::ranges::find(attached_, tunnel), attached_.end()) << "answers come by the tunnel";
+
+    ASSERT_EQ(std::system("ip route replace 198.51.100.128/25 via 192.0.2.9"), 0);
+    EXPECT_TRUE(apply(applier, plan_of({"198.51.100.1", "198.51.100.129"})).in_kernel);
+    EXPECT_EQ(from_words(backend("198.51.100.129").source_be), *IpAddress::parse("192.0.2.1")) << "as the routes go";
+    (void)apply(applier, plan_of({"198.51.100.1", "198.51.100.129"}));
+    EXPECT_EQ(std::ranges::find(attached_, tunnel), attached_.end()) << "nothing goes by it any more";
+    ASSERT_EQ(std::system("ip link del tun0 && ip link del up0"), 0);
+}
+
+TEST_F(ApplierOnRealMaps, AFullListenerTableIsAProblemOfWhatDoesNotFitUntilSomethingGoes)
+{
+    const auto web_of = [](std::uint16_t first, std::size_t count) {
+        plan::Plan plan;
+        for (std::size_t i = 0; i < count; ++i) {
+            plan::HttpPort& port = plan.http.emplace_back();
+            port.addresses = {*IpAddress::parse("203.0.113.1")};
+            port.port = static_cast<std::uint16_t>(first + i);
+            port.listeners.push_back({.name = "default/g/l" + std::to_string(port.port),
+                                      .hostname = "",
+                                      .tls = {},
+                                      .hosts = {},
+                                      .rules = {}});
+        }
+        return plan;
+    };
+    Applier applier = make_applier();
+    auto outcome = applier.apply(web_of(1'000, SL_LISTENERS_MAX), {{}, {}});
+    ASSERT_TRUE(outcome) << to_string(outcome.error());
+    EXPECT_TRUE(outcome->problems.empty());
+
+    outcome = applier.apply(web_of(20'000, 2), {{}, {}});
+    ASSERT_TRUE(outcome) << to_string(outcome.error());
+    ASSERT_EQ(outcome->problems.size(), 2U);
+    EXPECT_NE(outcome->problems.at("default/g/l20000").find(SL_MAP_LISTENERS), std::string::npos);
+    outcome = applier.apply(web_of(20'000, 2), {{}, {}});
+    ASSERT_TRUE(outcome) << to_string(outcome.error());
+    EXPECT_TRUE(outcome->problems.empty()) << "what went made room";
+    EXPECT_EQ(dataplane_->tables().listeners.entries()->size(), 2U);
 }
 
 }  // namespace

@@ -100,7 +100,6 @@ TEST_F(DataplaneLife, AReopenedDataplaneFindsItsTablesAndLinksAsTheyWere)
     {
         const auto first = open();
         ASSERT_TRUE(first);
-        EXPECT_FALSE(first->adopted());
         ASSERT_TRUE(first->tables().listeners.set(some_listener(), {3, SL_SERVED_BY_KERNEL, {}}));
         ASSERT_TRUE(first->tables().rings.set(3, std::span<const std::uint32_t, SL_RING_SLOTS>(slots)));
         seed = first->tables().config.get(0).value()->seed[0];
@@ -108,7 +107,6 @@ TEST_F(DataplaneLife, AReopenedDataplaneFindsItsTablesAndLinksAsTheyWere)
     }
     const auto second = open();
     ASSERT_TRUE(second);
-    EXPECT_TRUE(second->adopted());
     EXPECT_EQ(second->tables().listeners.get(some_listener()).value()->id, 3U);
     EXPECT_EQ(second->tables().listeners.entries().value().size(), 1U);
     EXPECT_EQ(second->tables().rings.ids().value(), std::vector<std::uint32_t>{3});
@@ -145,6 +143,25 @@ TEST_F(DataplaneLife, ARingThatTheTablesCannotHoldStopsNoOtherOfItsBatch)
     }
     EXPECT_EQ(rings.ids().value().size(), slots.size() - 4);
     EXPECT_TRUE(dataplane->remove());
+}
+
+TEST_F(DataplaneLife, WhatAnAgentOfAnotherLayoutPinnedIsDetachedAndRemoved)
+{
+    const std::string current = options_.bpffs + "/sluice/v" + std::to_string(SL_LAYOUT_VERSION);
+    const std::string other = options_.bpffs + "/sluice/v0";
+    options_.require_xdp = true;  // of which a link takes one program only
+    {
+        const auto before = open();
+        ASSERT_TRUE(before);
+        ASSERT_TRUE(before->attach({wire_}, {}));
+    }
+    ASSERT_EQ(::rename(current.c_str(), other.c_str()), 0);
+    const auto after = open();
+    ASSERT_TRUE(after);
+    EXPECT_FALSE(fs::exists(other));
+    EXPECT_TRUE(after->attach({wire_}, {}));
+    EXPECT_TRUE(has(*after, Hook::Xdp, wire_));
+    EXPECT_TRUE(after->remove());
 }
 
 TEST_F(DataplaneLife, AttachMakesTheAttachmentsEqualToTheSet)
@@ -216,7 +233,7 @@ TEST_F(DataplaneLife, AForeignMapUnderOurNameIsRefusedByName)
         const auto dataplane = open();
         ASSERT_TRUE(dataplane);
     }
-    const fs::path pins = fs::path(options_.bpffs) / "sluice" / "v1";
+    const fs::path pins = fs::path(options_.bpffs) / "sluice" / ("v" + std::to_string(SL_LAYOUT_VERSION));
     ASSERT_TRUE(fs::remove(pins / SL_MAP_FLOWS));
     ASSERT_EQ(std::system(("bpftool map create " + (pins / SL_MAP_FLOWS).string() +
                            " type hash key 4 value 4 entries 4 name other")

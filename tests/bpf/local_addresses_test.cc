@@ -55,7 +55,7 @@ protected:
 
 TEST_F(LocalAddressesOnRealLinks, AnOwnedAddressGoesWithItsAgentAndAnotherStays)
 {
-    LocalAddresses addresses(*network_, false);
+    LocalAddresses addresses(*network_);
     const std::vector<IpAddress> wanted = {ip("10.0.0.5"), ip("10.0.0.6")};
     EXPECT_TRUE(addresses.add(wanted, {ip("10.0.0.5")}).empty());
     EXPECT_EQ(addresses.take_added(), wanted);
@@ -82,7 +82,7 @@ TEST_F(LocalAddressesOnRealLinks, AnOwnedAddressGoesWithItsAgentAndAnotherStays)
 TEST_F(LocalAddressesOnRealLinks, AnAddressThatTheOperatorPutThereIsLeftAlone)
 {
     ASSERT_TRUE(run("ip addr add 10.0.0.5/32 dev lo"));
-    LocalAddresses addresses(*network_, false);
+    LocalAddresses addresses(*network_);
     EXPECT_TRUE(addresses.add({ip("10.0.0.5")}, {ip("10.0.0.5")}).empty());
     addresses.extend_owned();
     EXPECT_EQ(lifetime_s("10.0.0.5"), -1);
@@ -94,7 +94,7 @@ TEST_F(LocalAddressesOnRealLinks, AnAddressThatTheOperatorPutThereIsLeftAlone)
 TEST_F(LocalAddressesOnRealLinks, OneOfAnEarlierAgentIsTakenOverAndAnnouncedAgain)
 {
     ASSERT_TRUE(run("ip addr add 10.0.0.5/32 dev lo valid_lft 100 preferred_lft 100"));
-    LocalAddresses addresses(*network_, true);
+    LocalAddresses addresses(*network_);
     EXPECT_TRUE(addresses.add({ip("10.0.0.5")}, {ip("10.0.0.5")}).empty());
     EXPECT_LE(lifetime_s("10.0.0.5"), static_cast<int>(kOwnedLifetimeS));
     EXPECT_EQ(addresses.take_added(), std::vector<IpAddress>{ip("10.0.0.5")});
@@ -102,13 +102,28 @@ TEST_F(LocalAddressesOnRealLinks, OneOfAnEarlierAgentIsTakenOverAndAnnouncedAgai
     EXPECT_EQ(lifetime_s("10.0.0.5"), 0);
 }
 
-// Whatever else is left of the agent before: without the kernel path that is nothing.
-TEST_F(LocalAddressesOnRealLinks, OneWithALifetimeIsTakenOverWithoutPins)
+TEST_F(LocalAddressesOnRealLinks, OneThatAnEarlierAgentAddedForEverIsOurs)
+{
+    const std::vector<IpAddress> wanted = {ip("10.0.0.5"), ip("10.0.0.6"), ip("2001:db8::5")};
+    {
+        LocalAddresses before(*network_);
+        EXPECT_TRUE(before.add({ip("10.0.0.5"), ip("2001:db8::5")}).empty());
+    }
+    ASSERT_TRUE(run("ip addr add 10.0.0.6/32 dev lo"));
+    LocalAddresses after(*network_);
+    EXPECT_TRUE(after.add(wanted).empty());
+    after.remove_all();
+    EXPECT_EQ(lifetime_s("10.0.0.5"), 0);
+    EXPECT_EQ(lifetime_s("2001:db8::5"), 0);
+    EXPECT_EQ(lifetime_s("10.0.0.6"), -1) << "the operator's";
+}
+
+TEST_F(LocalAddressesOnRealLinks, OneWithALifetimeIsAnEarlierAgents)
 {
     ASSERT_TRUE(
         run("ip addr add 10.0.0.5/32 dev lo valid_lft 100 preferred_lft 100 && ip addr add 10.0.0.6/32 dev lo && "
             "ip addr add 2001:db8::5/128 dev lo valid_lft 100 preferred_lft 100"));
-    LocalAddresses addresses(*network_, false);
+    LocalAddresses addresses(*network_);
     const std::vector<IpAddress> wanted = {ip("10.0.0.5"), ip("10.0.0.6"), ip("2001:db8::5")};
     EXPECT_TRUE(addresses.add(wanted, {ip("10.0.0.5"), ip("2001:db8::5")}).empty());
     EXPECT_LE(lifetime_s("10.0.0.5"), static_cast<int>(kOwnedLifetimeS));

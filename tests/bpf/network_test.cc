@@ -96,6 +96,19 @@ TEST_F(NetworkOnRealLinks, LinksBearTheirStateAndAddressesButNoLinkLocalOnes)
     EXPECT_FALSE(link("wire").up);
 }
 
+TEST_F(NetworkOnRealLinks, LinksBearTheirKindAndTheBridgeThatTheyAreAPortOf)
+{
+    ASSERT_TRUE(run("ip link add bridge0 type bridge && ip link set far master bridge0"));
+    EXPECT_EQ(link("wire").kind, "veth");
+    EXPECT_EQ(link("wire").master, 0U);
+    EXPECT_FALSE(link("wire").leads_out) << "both ends are here";
+    EXPECT_TRUE(link("wire").ethernet);
+    EXPECT_EQ(link("bridge0").kind, "bridge");
+    EXPECT_EQ(link("far").master, link("bridge0").ifindex);
+    EXPECT_EQ(link("lo").kind, "");
+    EXPECT_FALSE(link("lo").ethernet);
+}
+
 TEST_F(NetworkOnRealLinks, ARouteIsTheKernelsOwnChoice)
 {
     ASSERT_TRUE(run("ip link set lo up && ip route add 198.51.100.0/24 via 192.0.2.9 && "
@@ -164,18 +177,23 @@ TEST_F(NetworkOnRealLinks, ALocalAddressIsAddedOnceAndRemovedOnce)
         SCOPED_TRACE(text);
         const auto added = network_->add_local_address(ip(text));
         ASSERT_TRUE(added) << to_string(added.error());
-        EXPECT_TRUE(added->added);
+        EXPECT_EQ(*added, Network::Local::Added);
         EXPECT_TRUE(on_loopback(ip(text)));
         EXPECT_TRUE(link("lo").up) << "of use only on a link that is up";
         EXPECT_TRUE(becomes_local(ip(text)));
 
         const auto again = network_->add_local_address(ip(text));
         ASSERT_TRUE(again) << to_string(again.error());
-        EXPECT_FALSE(again->added) << "not ours to remove";
+        EXPECT_EQ(*again, Network::Local::OfAgent);
 
         EXPECT_TRUE(network_->remove_local_address(ip(text)));
         EXPECT_FALSE(on_loopback(ip(text)));
         EXPECT_TRUE(network_->remove_local_address(ip(text))) << "absent is no error";
+
+        ASSERT_TRUE(run(std::string("ip addr add ") + text + " dev lo"));
+        const auto theirs = network_->add_local_address(ip(text));
+        ASSERT_TRUE(theirs) << to_string(theirs.error());
+        EXPECT_EQ(*theirs, Network::Local::OfOperator);
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The programs of one test: loaded with maps of their own, nothing pinned, nothing attached, in a network namespace of
 // the test's process with two links: "wire" (10.1.0.1/24, fd01::1/64; the default route) and "pod" (10.2.0.1/24,
-// fd02::1/64). Neighbours are static, so that every route resolves.
+// fd02::1/64), both with the address that frames are built for. Neighbours are static, so that every route resolves.
 #pragma once
 
 #include <bpf/bpf.h>
@@ -60,8 +60,9 @@ protected:
         if (::geteuid() != 0)
             return;
         ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
-        ASSERT_EQ(std::system("ip link set dev lo up && ip link add wire type veth peer name wire_far && "
-                              "ip link add pod type veth peer name pod_far && "
+        ASSERT_EQ(std::system("ip link set dev lo up && ip link add wire address 02:00:00:00:00:01 type veth peer "
+                              "name wire_far && "
+                              "ip link add pod address 02:00:00:00:00:01 type veth peer name pod_far && "
                               "for l in wire wire_far pod pod_far; do ip link set dev $l up || exit 1; done && "
                               "ip addr add 10.1.0.1/24 dev wire && ip addr add 10.2.0.1/24 dev pod && "
                               "ip addr add fd01::1/64 dev wire nodad && ip addr add fd02::1/64 dev pod nodad && "
@@ -107,8 +108,6 @@ protected:
         set_backend(kRemote2, f.remote2, 0);
         ring(backend);
         sl_config config{};
-        copy_address(config.node4_be, family(false).node);
-        copy_address(config.node6_be, family(true).node);
         config.seed[0] = 0x12345678;
         config.seed[1] = 0x9abcdef0;
         config.udp_idle_s = 60;
@@ -123,6 +122,7 @@ protected:
         backend.flags = flags;
         backend.ifindex = (flags & SL_BACKEND_LOCAL) != 0 ? ::if_nametoindex("pod") : 0;
         backend.generation = generation;
+        copy_address(backend.source_be, family(!address.is_v4()).node);
         ASSERT_TRUE(tables_.backends.set(id, backend));
     }
 

@@ -105,12 +105,38 @@ TEST_F(SlowPath, ARingThatNamesAnUnknownBackendDrops)
     EXPECT_EQ(reason(SL_REASON_NO_BACKEND), 2U);
 }
 
+TEST_F(SlowPath, AFrameForAnotherHostIsLeftToThatHost)
+{
+    serve(false, kLocal);
+    Bytes frame = build(request(false, IPPROTO_UDP));
+    frame[5] = 9;
+    const Outcome outcome = tc(frame);
+    EXPECT_EQ(outcome.verdict, kNext);
+    EXPECT_EQ(outcome.frame, frame);
+    EXPECT_EQ(flows(), 0U);
+}
+
+TEST_F(SlowPath, UdpFromAListenersOwnAddressAndPortIsDropped)
+{
+    for (const bool v6 : {false, true}) {
+        serve(v6, kLocal);
+        Packet packet = request(v6, IPPROTO_UDP);
+        packet.source = packet.destination;
+        EXPECT_EQ(tc(packet).verdict, kRedirect) << "from another port it is a client like others";
+        packet.source_port = packet.destination_port;
+        EXPECT_EQ(tc(packet).verdict, kShot);
+        packet.proto = IPPROTO_TCP;
+        EXPECT_EQ(tc(packet).verdict, kRedirect) << "no answer is a SYN";
+    }
+    EXPECT_EQ(reason(SL_REASON_LOOP), 2U);
+}
+
 TEST_F(SlowPath, ARemoteBackendNeedsAnAddressOfTheNode)
 {
     serve(false, kRemote);
-    sl_config config = *tables_.config.get(0).value();
-    std::memset(config.node4_be, 0, sizeof(config.node4_be));
-    ASSERT_TRUE(tables_.config.set(0, config));
+    sl_backend backend = *tables_.backends.get(kRemote).value();
+    std::ranges::fill(backend.source_be, 0U);
+    ASSERT_TRUE(tables_.backends.set(kRemote, backend));
     expect_untouched(request(false, IPPROTO_UDP), SL_REASON_NO_NODE_ADDRESS);
 }
 

@@ -54,7 +54,7 @@ title "3,000 HTTP requests (equal weights)"
 shares "$(client http --to $vip4:80 -n 3000)" '{"blue":1,"green":1,"red":1}'
 
 title "What the kernel holds: bpftool map dump pinned .../sl_listeners"
-pins=$tmp/bpf/sluice/v1
+pins=$tmp/bpf/sluice/v2
 bpftool map dump pinned "$pins/sl_listeners" | jq -c '.[] | (.formatted // .)' | cut -c1-160 | sed 's/^/   /'
 title "... and one backend, of sl_backends"
 bpftool map dump pinned "$pins/sl_backends" | jq -c 'first(.[] | (.formatted // .))' | cut -c1-200 | sed 's/^/   /'

@@ -14,7 +14,7 @@ put_udp_route udp udp b1:1 b2:1
 start_sluice --l4 "$variant"
 expect "$(client connections --to $vip4:7000 -n 20)" '.failed == 0' "connections"
 
-pins=$tmp/bpf/sluice/v1
+pins=$tmp/bpf/sluice/v2
 has_fields() {  # has_fields MAP FIELD...
     local map=$1 dump field
     shift
@@ -22,11 +22,11 @@ has_fields() {  # has_fields MAP FIELD...
     for field; do grep -q "\"$field\"" <<<"$dump" || fail "$map shows no $field: $(head -c 600 <<<"$dump")"; done
 }
 has_fields sl_listeners addr_be port_be proto served_by
-has_fields sl_backends addr_be port_be ifindex generation
+has_fields sl_backends addr_be port_be ifindex generation source_be
 has_fields sl_flows client_be vip_be client_port_be source_be backend_id
 has_fields sl_replies backend_be source_be
 has_fields sl_counters packets_in bytes_in connections
-has_fields sl_config node4_be udp_idle_s
+has_fields sl_config seed udp_idle_s
 
 for pin in "$pins"/sl_*; do
     name=$(bpftool -j map show pinned "$pin" 2>/dev/null | jq -r '.name // empty') || continue

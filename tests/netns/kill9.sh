@@ -27,7 +27,7 @@ talk_on() {
 }
 wait_until 10 "connections are kept" lines_above hold4 128
 wait_until 10 "connections are kept" lines_above hold6 128
-map_id() { bpftool -j map show pinned "$tmp/bpf/sluice/v1/$1" | jq .id; }
+map_id() { bpftool -j map show pinned "$tmp/bpf/sluice/v2/$1" | jq .id; }
 flows=$(map_id sl_flows)
 
 stop_sluice KILL

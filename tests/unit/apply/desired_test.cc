@@ -83,9 +83,32 @@ TEST(Desired, WithoutAddressesTheNodesOwnAndLoopbackAreServed)
 TEST(Desired, ABackendOnTheNodeItselfIsRelayedByTheProxy)
 {
     const Desired desired = make_desired(plan_of({ip("203.0.113.1")}, {backend(1, {"192.0.2.1"})}), {},
-                                         [](const IpAddress&) { return Reach{Reach::Kind::Self, 0}; });
+                                         [](const IpAddress&) { return Reach{Reach::Kind::Self, 0, {}}; });
     EXPECT_NE(desired.groups.at("d/g/l IPv4").relayed, "");
     EXPECT_TRUE(desired.backends.empty());
+}
+
+TEST(Desired, ABackendBehindALinkWithoutEthernetHeadersIsRelayedByTheProxy)
+{
+    const Desired desired = make_desired(plan_of({ip("203.0.113.1")}, {backend(1, {"198.51.100.1"})}), {},
+                                         [](const IpAddress&) { return Reach{Reach::Kind::Raw, 7, {}}; });
+    EXPECT_NE(desired.groups.at("d/g/l IPv4").relayed.find("198.51.100.1:8080"), std::string::npos);
+    EXPECT_TRUE(desired.backends.empty());
+}
+
+TEST(Desired, APortIsProxiedForAllItsListeners)
+{
+    plan::Plan plan;
+    plan.http.push_back({.addresses = {}, .port = 443, .tls = true, .listeners = {}});
+    plan.http.front().listeners.push_back({.name = "d/g/a", .hostname = "", .tls = {}, .hosts = {}, .rules = {}});
+    plan.tls.push_back({.addresses = {}, .port = 443, .hosts = {}});
+    plan.tls.front().hosts.push_back(
+        {.listener = "d/g/b", .hostname = "", .route = "", .termination = {}, .backends = {}});
+    const Desired desired = make_desired(plan, {ip("192.0.2.1")}, remote);
+    ASSERT_EQ(desired.proxied.size(), 3U) << "the node's address and both loopback ones";
+    for (const auto& [key, listeners] : desired.proxied)
+        EXPECT_EQ(listeners, (std::set<std::string>{"d/g/a", "d/g/b"}));
+    EXPECT_EQ(keys_of(desired).size(), 3U);
 }
 
 }  // namespace

@@ -25,6 +25,22 @@ TEST(Serving, AListenerThatDoesNotServeIsNotProgrammed)
     EXPECT_TRUE(statuses[0]->conditions[0].status);
 }
 
+TEST(Serving, WhenTheKernelPathFailsAsAWholeHttpAndTlsListenersThatServedGoOnAndOthersHaveAProblem)
+{
+    plan::Plan previous;
+    previous.http.emplace_back().listeners.emplace_back().name = "default/edge/served";
+    previous.http.emplace_back().listeners.emplace_back().name = "default/edge/failed-before";
+    plan::Plan plan = previous;
+    plan.http.emplace_back().listeners.emplace_back().name = "default/edge/new";
+    plan.tls.emplace_back().hosts.emplace_back().listener = "default/edge/new-tls";
+    const ServingProblems before{{{"default/edge/failed-before", "full"}}, {}};
+    ServingProblems problems;
+    add_new_proxied(plan, previous, before, "not permitted", problems);
+    EXPECT_EQ(problems.listeners, (std::map<std::string, std::string>{{"default/edge/failed-before", "not permitted"},
+                                                                      {"default/edge/new", "not permitted"},
+                                                                      {"default/edge/new-tls", "not permitted"}}));
+}
+
 TEST(Serving, AGatewayWithoutAServingListenerIsNotProgrammed)
 {
     model::Statuses statuses{gateway()};

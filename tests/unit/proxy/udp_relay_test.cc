@@ -45,7 +45,8 @@ private:
 class UdpRelay : public ProxyTest {
 protected:
     // UDP listeners on ports of their own, all of one backend endpoint.
-    void serve_udp(const std::vector<std::uint16_t>& ports, const Datagrams& to)
+    void serve_udp(const std::vector<std::uint16_t>& ports, const Datagrams& to,
+                   const std::map<std::string, std::string>& taken = {})
     {
         auto plan = std::make_shared<plan::Plan>();
         for (const std::uint16_t port : ports) {
@@ -56,7 +57,7 @@ protected:
                                 .route = "default/r",
                                 .backends = {backend({at(to.port())})}});
         }
-        EXPECT_TRUE(proxy_->publish(plan, proxy::Ingress::Bound).empty());
+        EXPECT_TRUE(proxy_->publish(plan, proxy::Ingress::Bound, taken).empty());
     }
 };
 
@@ -75,6 +76,16 @@ TEST_P(UdpRelay, EachClientHasAFlowOfItsOwn)
     backend.send_to(flow_of_one, "to one");
     EXPECT_EQ(one.receive(), "to one");
     EXPECT_EQ(two.receive(), "to two");
+}
+
+TEST_P(UdpRelay, WhatComesFromAListenersOwnAddressAndPortIsDropped)
+{
+    const std::uint16_t port = Datagrams().port();
+    const Datagrams backend, forged, client;
+    serve_udp({port, forged.port()}, backend, {{"default/g/udp" + std::to_string(forged.port()), "another's"}});
+    forged.send_to(port, "forged");
+    client.send_to(port, "honest");
+    EXPECT_EQ(backend.receive(), "honest");
 }
 
 // The old backend's datagram is in the worker's turn already when the client's own ends the flow.
