@@ -43,8 +43,7 @@ public:
         line(name, value);
         if (!to_http2_)
             return;
-        for (std::size_t i = at; i < at + name.size(); ++i)
-            out_->text[i] = http1::to_lower(out_->text[i]);
+        http1::make_lower(out_->text.data() + at, name.size());
         out_->fields.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + name.size() + 2),
                                 static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size())});
     }

@@ -5,6 +5,8 @@ namespace sluice::proxy {
 namespace {
 
 constexpr std::size_t kFieldOverhead = 32;  // of each field in the size of a list (RFC 9113 section 6.5.2)
+constexpr std::size_t kUsualBytes = 512;    // room for most heads, made at once
+constexpr std::size_t kUsualCount = 16;
 
 }  // namespace
 
@@ -24,6 +26,10 @@ void Http2Fields::add(std::string_view name, std::string_view value, std::size_t
         cookie_ += value;
         return;
     }
+    if (entries_.empty()) {
+        text_.reserve(kUsualBytes);
+        entries_.reserve(kUsualCount);
+    }
     const auto at = static_cast<std::uint32_t>(text_.size());
     text_ += name;
     text_ += value;
@@ -38,8 +44,7 @@ void Http2Fields::clear()
 
 http1::Header Http2Fields::header(const Entry& entry) const
 {
-    const std::string_view text = text_;
-    return {text.substr(entry.name, entry.name_size), text.substr(entry.value, entry.value_size)};
+    return {{text_.data() + entry.name, entry.name_size}, {text_.data() + entry.value, entry.value_size}};
 }
 
 std::string_view Http2Fields::pseudo(std::string_view name) const
@@ -58,9 +63,8 @@ std::uint8_t Http2Fields::fill(std::span<http1::Header> headers) const
 {
     std::size_t count = 0;
     for (const Entry& entry : entries_) {
-        const http1::Header field = header(entry);
-        if (!field.name.starts_with(':') && count < headers.size())
-            headers[count++] = field;
+        if (text_[entry.name] != ':' && count < headers.size())
+            headers[count++] = header(entry);
     }
     if (!cookie_.empty() && count < headers.size())
         headers[count++] = {"cookie", cookie_};

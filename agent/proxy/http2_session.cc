@@ -58,8 +58,8 @@ private:
     void add(std::string_view name, std::string_view value)
     {
         const std::size_t at = names_.size();
-        for (const char c : name)
-            names_ += http1::to_lower(c);
+        names_ += name;
+        http1::make_lower(names_.data() + at, name.size());
         fields_.push_back(http2_field(std::string_view(names_).substr(at), value));
     }
 

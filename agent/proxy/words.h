@@ -31,6 +31,16 @@ static_assert(std::endian::native == std::endian::little);  // the first byte is
     return word | upper >> 2U;
 }
 
+// The same of `size` bytes, in place.
+inline void make_lower(char* at, std::size_t size)
+{
+    for (std::size_t part = 0; size != 0; at += part, size -= part) {
+        part = size < kWordBytes ? size : kWordBytes;
+        const std::uint64_t word = to_lower_word(load_word(at, part));
+        std::memcpy(at, &word, part);
+    }
+}
+
 // Of a word with the high bits of some bytes set: the place of the first one, 8 where there is none.
 [[nodiscard]] constexpr std::ptrdiff_t first_of(std::uint64_t bits) { return std::countr_zero(bits) / 8; }
 
