@@ -21,6 +21,7 @@
 namespace sluice::loader {
 namespace {
 
+constexpr int kDumpTries = 5;
 constexpr std::uint8_t kAgentsMark = 0x53;  // beyond those that the kernel gives itself
 
 template <auto Free> struct Deleter {
@@ -107,16 +108,15 @@ int look_at_address(nl_msg* message, void* user)
         return NL_OK;
     const std::uint32_t flags = attributes[IFA_FLAGS] != nullptr ? nla_get_u32(attributes[IFA_FLAGS]) : fixed.ifa_flags;
     const bool is_marked = attributes[IFA_PROTO] != nullptr && nla_get_u8(attributes[IFA_PROTO]) == kAgentsMark;
-    search.found = is_marked || (flags & IFA_F_PERMANENT) == 0;
+    search.found = search.found || is_marked || (flags & IFA_F_PERMANENT) == 0;
     return NL_OK;
 }
 
 // The dump is a snapshot in which something changed underneath now and then: asked again, a few times.
 template <class Alloc> Result<Cache> dump(Alloc alloc, const char* op)
 {
-    constexpr int kTries = 5;
     int error = 0;
-    for (int i = 0; i < kTries; ++i) {
+    for (int i = 0; i < kDumpTries; ++i) {
         nl_cache* raw = nullptr;
         error = alloc(&raw);
         if (error == 0)
@@ -177,8 +177,12 @@ struct Network::State {
             return false;
         nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, look_at_address, &search);
         const int family = address.is_v4() ? AF_INET : AF_INET6;
-        return nl_rtgen_request(request.get(), RTM_GETADDR, family, NLM_F_DUMP) >= 0 &&
-               nl_recvmsgs(request.get(), callbacks.get()) == 0 && search.found;
+        for (int i = 0; i < kDumpTries && !search.found; ++i) {
+            if (nl_rtgen_request(request.get(), RTM_GETADDR, family, NLM_F_DUMP) < 0 ||
+                nl_recvmsgs(request.get(), callbacks.get()) != -NLE_DUMP_INTR)
+                break;
+        }
+        return search.found;
     }
 
     // Whether a notification is about an address of lo.

@@ -67,7 +67,9 @@ Result<Desired> Applier::State::desire(const plan::Plan& plan, const Facts& fact
         if (const auto route = network->route_to(address))
             reach->second = reach_by(*route, *links, facts.uplinks);
         IpAddress& source = reach->second.source;
-        if (source.is_any() || std::ranges::binary_search(plan.addresses, source))
+        const bool is_gateways = std::ranges::binary_search(plan.addresses, source) &&
+                                 std::ranges::find(facts.host_addresses, source) == facts.host_addresses.end();
+        if (source.is_any() || is_gateways)
             source = fallback(address.is_v4());
         return reach->second;
     });
@@ -109,7 +111,8 @@ Result<Outcome> Applier::apply(const plan::Plan& plan, const Facts& facts)
         return std::unexpected(desired_or.error());
     Desired& desired = *desired_or;
     Outcome outcome;
-    outcome.taken = state.host_ports.yield_taken(desired, facts.node_addresses);
+    leave_to_others(desired, facts.other_nodes);
+    outcome.taken = state.host_ports.yield_taken(desired, facts.host_addresses);
     if (auto attached = state.attach(state.backend_links(desired)); !attached)
         return std::unexpected(attached.error());
     if (auto config = state.write_config(); !config)

@@ -35,6 +35,8 @@ struct Outcome {
 
 struct Facts {
     std::vector<IpAddress> node_addresses;  // stand in for listeners without addresses
+    std::vector<IpAddress> host_addresses;  // those, and what else is this node's own, on lo
+    std::vector<IpAddress> other_nodes;     // of other nodes, which serve them
     std::vector<unsigned> uplinks;          // clients come by them; no backend behind one is local
 };
 

@@ -113,6 +113,18 @@ std::set<ListenerKey> keys_of(const Desired& desired)
     return keys;
 }
 
+void leave_to_others(Desired& desired, const std::vector<IpAddress>& addresses)
+{
+    const auto is_theirs = [&](const ListenerKey& key) {
+        return std::ranges::find(addresses, key.address.address) != addresses.end();
+    };
+    for (auto& [name, group] : desired.groups)
+        std::erase_if(group.keys, is_theirs);
+    std::erase_if(desired.groups, [](const auto& entry) { return entry.second.keys.empty(); });
+    std::erase_if(desired.proxied, [&](const auto& entry) { return is_theirs(entry.first); });
+    drop_unused_backends(desired);
+}
+
 void drop_unused_backends(Desired& desired)
 {
     std::set<BackendKey> used;

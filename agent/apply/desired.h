@@ -59,6 +59,9 @@ struct Desired {
 // Of everything that is to be in the table of listeners.
 [[nodiscard]] std::set<ListenerKey> keys_of(const Desired& desired);
 
+// Without these addresses, and the listeners that have no others.
+void leave_to_others(Desired& desired, const std::vector<IpAddress>& addresses);
+
 // Those that no group refers to.
 void drop_unused_backends(Desired& desired);
 

@@ -256,6 +256,8 @@ Result<void> Control::State::on_event(int fd)
             stand_by();
         else if (event == Handover::Event::Alone)
             return resume();
+        else if (event == Handover::Event::Succeeded)
+            reconcile_alarm.within(kSoonMs);  // its ports are free now
     }
     if (cluster && fd == announcer->due_fd()) {
         if (auto sent = announcer->send_due(); !sent)

@@ -91,7 +91,7 @@ Result<bool> Handover::ask()
     if (::poll(&answer, 1, kAnswerMs) != 1)
         return fail(ETIMEDOUT, "handover", "the agent that has control of this node does not answer");
     if (::recv(fd.get(), &done, sizeof done, 0) == sizeof done)
-        predecessor_ = std::move(fd);
+        watch(predecessor_ = std::move(fd));
     return true;  // without an answer it has ended
 }
 
@@ -114,6 +114,10 @@ Handover::Event Handover::poll()
         return Event::None;
     if (listener_.valid() && event.data.fd == listener_.get())
         return on_asked();
+    if (predecessor_.valid() && event.data.fd == predecessor_.get()) {
+        predecessor_.reset();
+        return Event::Succeeded;
+    }
     if (!successor_.valid() || event.data.fd != successor_.get())
         return Event::None;
     successor_.reset();

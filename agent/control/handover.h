@@ -25,8 +25,9 @@ public:
     [[nodiscard]] int fd() const { return epoll_.get(); }  // readable when poll() has something to tell
     enum class Event {
         None,
-        Asked,  // a successor asks: give() once our hands are off
-        Alone,  // the successor that we gave to has ended: take()
+        Asked,      // a successor asks: give() once our hands are off
+        Alone,      // the successor that we gave to has ended: take()
+        Succeeded,  // the one that gave to us has ended
     };
     [[nodiscard]] Event poll();
     void give();

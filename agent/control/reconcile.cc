@@ -34,6 +34,14 @@ Result<apply::Facts> Control::State::facts()
             result.node_addresses.insert(result.node_addresses.end(), link.addresses.begin(), link.addresses.end());
     }
     std::ranges::sort(result.node_addresses);
+    result.host_addresses = result.node_addresses;
+    for (const model::Node& node : snapshot.objects.nodes) {
+        auto& known = node.meta.name == options.node ? result.host_addresses : result.other_nodes;
+        known.insert(known.end(), node.addresses.begin(), node.addresses.end());
+    }
+    std::erase_if(result.other_nodes, [&](const IpAddress& address) {
+        return std::ranges::find(result.host_addresses, address) != result.host_addresses.end();
+    });
     auto uplinks = find_uplinks(options.uplinks, *network);
     if (!uplinks)
         return std::unexpected(uplinks.error());
@@ -49,11 +57,13 @@ apply::Outcome Control::State::apply_kernel(const plan::Plan& wanted, const appl
     auto outcome = kernel->apply(wanted, node);
     if (outcome) {
         found.listeners.merge(outcome->problems);
+        taken_ports = outcome->taken;
         return *std::move(outcome);
     }
     const std::string why = to_string(outcome.error());
     spdlog::error("the kernel tables could not be brought up to date: {}", why);
     apply::Outcome failed;
+    failed.taken = taken_ports;
     for (const plan::L4Listener& listener : wanted.l4)
         failed.l4.push_back({listener.name, {}, false, "", why});
     add_new_proxied(wanted, *plan, serving, why, found);

@@ -91,8 +91,9 @@ struct Control::State {
     ServingProblems serving;
     std::uint64_t generation = 0;
     std::atomic<bool> ready = false;
-    std::uint64_t retry_ms = 0;  // until the next try, 0 when all is served
-    bool standing_by = false;    // another agent has control
+    std::map<std::string, std::string> taken_ports;  // listeners whose port others of this node have, by the last apply
+    std::uint64_t retry_ms = 0;                      // until the next try, 0 when all is served
+    bool standing_by = false;                        // another agent has control
 
     std::unique_ptr<admin::Server> admin;  // last: its threads end before what they read
 

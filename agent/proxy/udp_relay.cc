@@ -114,7 +114,7 @@ bool UdpListener::receive_one()
         to = IpAddress::from_bytes(bytes);
     }
     const auto client = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&from));
-    Flow* flow = client && !is_loop(*client) ? flow_of({*client, to}) : nullptr;
+    Flow* flow = client && !is_loop(*client, to) ? flow_of({*client, to}) : nullptr;
     if (flow == nullptr)
         return true;
     worker_->loop().arm(flow->idle, worker_->limits().udp_idle_timeout_ms);
@@ -125,10 +125,10 @@ bool UdpListener::receive_one()
 }
 
 // Whether the answer would be another listener's request, and that one's answer ours, for ever.
-bool UdpListener::is_loop(const SocketAddress& client) const
+bool UdpListener::is_loop(const SocketAddress& client, const IpAddress& to) const
 {
     const auto* listener = worker_->snapshot()->find(client, plan::Protocol::Udp).l4;
-    return listener != nullptr && !listener->addresses.empty();
+    return listener != nullptr && (!listener->addresses.empty() || client.address == to);
 }
 
 // The client's flow, made where it is new. nullptr: the datagram is dropped, and counted as refused.

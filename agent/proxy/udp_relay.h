@@ -26,7 +26,7 @@ private:
 
     void on_readable(int result, Buffer buffer);
     bool receive_one();
-    [[nodiscard]] bool is_loop(const SocketAddress& client) const;
+    [[nodiscard]] bool is_loop(const SocketAddress& client, const IpAddress& to) const;
     Flow* flow_of(const FlowKey& key);
     Flow* open_flow(const FlowKey& key, const plan::L4Listener& listener);
     void reply(const Flow& flow, const char* data, std::size_t size);

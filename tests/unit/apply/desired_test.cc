@@ -96,6 +96,18 @@ TEST(Desired, ABackendBehindALinkWithoutEthernetHeadersIsRelayedByTheProxy)
     EXPECT_TRUE(desired.backends.empty());
 }
 
+TEST(Desired, AddressesOfOtherNodesAreLeftToThem)
+{
+    Desired desired = make_desired(plan_of({ip("192.0.2.1"), ip("192.0.2.2")}, {backend(1, {"198.51.100.1"})}),
+                                   {ip("192.0.2.1")}, remote);
+    leave_to_others(desired, {ip("192.0.2.2")});
+    ASSERT_EQ(desired.groups.at("d/g/l IPv4").keys.size(), 1U);
+    EXPECT_EQ(desired.groups.at("d/g/l IPv4").keys.front().address.address, ip("192.0.2.1"));
+    leave_to_others(desired, {ip("192.0.2.1")});
+    EXPECT_TRUE(desired.groups.empty());
+    EXPECT_TRUE(desired.backends.empty());
+}
+
 TEST(Desired, APortIsProxiedForAllItsListeners)
 {
     plan::Plan plan;

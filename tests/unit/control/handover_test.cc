@@ -80,6 +80,7 @@ TEST_F(HandoverTest, TheEndOfTheOneThatStandsByIsNoMatterToItsSuccessor)
     Handover second = make();
     pass(*first, second);
     first.reset();
+    EXPECT_EQ(wait(second), Event::Succeeded);
     EXPECT_EQ(second.poll(), Event::None);
     Handover third = make();
     pass(second, third);
