@@ -311,6 +311,17 @@ expect_path() {  # expect_path LISTENER PATH
 }
 counter() { status_json | jq "[.listeners[] | select(.name == \"default/edge/$1\") | .counters.$2] | add"; }
 
+# expect_both_backends VIP CLIENT NODE: 500 TCP connections and 500 UDP clients reach b1, which sees the client, and remote, which
+# sees the node.
+expect_both_backends() {
+    local protocol result
+    for protocol in connections udp; do
+        result=$(client $protocol --to "$1:7000" -n 500)
+        expect "$result" '.failed == 0 and .names.b1 > 150 and .names.remote > 150' "$protocol to $1"
+        expect "$result" ".clients == {\"$2\": .names.b1, \"$3\": .names.remote}" "$protocol to $1: who is seen"
+    done
+}
+
 # both_families: runs a function once with each VIP, as an address for --to, and the client's own address.
 both_families() {
     "$@" $vip4 $client4

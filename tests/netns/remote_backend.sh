@@ -17,11 +17,7 @@ expect "$(status_json)" "[.attachments[].hook] | index(\"$variant\") != null" "a
 both_sides() {
     local result node=$node4
     [[ $1 != *:* ]] || node=$node6
-    for protocol in connections udp; do
-        result=$(client $protocol --to "$1:7000" -n 500)
-        expect "$result" '.failed == 0 and .names.b1 > 150 and .names.remote > 150' "$protocol to $1"
-        expect "$result" ".clients == {\"$2\": .names.b1, \"$node\": .names.remote}" "$protocol to $1: who is seen"
-    done
+    expect_both_backends "$1" "$2" "$node"
     # In time too: packets lost or spoilt on the way make a transfer crawl, not fail.
     result=$(in_ns client timeout -s KILL 30 "$test_client" download --to "$1:7001" --bytes 200000000 || true)
     expect "$result" '.failed == 0 and .max_ms < 20000' "download from afar by $1"

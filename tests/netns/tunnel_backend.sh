@@ -33,11 +33,7 @@ expect "$(status_json)" '[.attachments[] | select(.interface == "overlay") | .ho
 both_sides() {
     local result tunnel=10.42.1.0
     [[ $1 != *:* ]] || tunnel=2001:db8:42:1::1
-    for protocol in connections udp; do
-        result=$(client $protocol --to "$1:7000" -n 500)
-        expect "$result" '.failed == 0 and .names.b1 > 150 and .names.remote > 150' "$protocol to $1"
-        expect "$result" ".clients == {\"$2\": .names.b1, \"$tunnel\": .names.remote}" "$protocol to $1: who is seen"
-    done
+    expect_both_backends "$1" "$2" "$tunnel"
     result=$(in_ns client timeout -s KILL 30 "$test_client" download --to "$1:7000" --bytes 20000000 || true)
     expect "$result" '.failed == 0' "download by $1"
 }
