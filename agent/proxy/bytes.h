@@ -17,11 +17,12 @@ public:
     Bytes() = default;
     explicit Bytes(Buffer buffer) : buffer_(std::move(buffer)) {}
     explicit Bytes(std::string text) : spill_(std::make_unique<std::string>(std::move(text))) {}
-    Bytes(Bytes&& other) noexcept
+    // Moved at every step of a message, so that calls would cost more than what they do.
+    [[gnu::always_inline]] Bytes(Bytes&& other) noexcept
         : buffer_(std::move(other.buffer_)), spill_(std::move(other.spill_)), used_(std::exchange(other.used_, 0))
     {
     }
-    Bytes& operator=(Bytes&& other) noexcept
+    [[gnu::always_inline]] Bytes& operator=(Bytes&& other) noexcept
     {
         buffer_ = std::move(other.buffer_);
         spill_ = std::move(other.spill_);
@@ -30,7 +31,7 @@ public:
     }
     Bytes(const Bytes&) = delete;
     Bytes& operator=(const Bytes&) = delete;
-    ~Bytes() = default;
+    [[gnu::always_inline]] ~Bytes() = default;
 
     [[nodiscard]] std::string_view view() const
     {

@@ -2,7 +2,6 @@
 #include "agent/proxy/forwarded_head.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "agent/proxy/http1_grammar.h"
 
@@ -43,7 +42,6 @@ public:
         line(name, value);
         if (!to_http2_)
             return;
-        http1::make_lower(out_->text.data() + at, name.size());
         out_->fields.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + name.size() + 2),
                                 static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size())});
     }
@@ -62,9 +60,7 @@ void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead&
 {
     out.framing = end && !(to_http2 && head.framing == http1::Framing::Chunked) ? http1::Framing::None : head.framing;
     if (head.framing == http1::Framing::Length) {
-        char digits[24];
-        const auto written = std::to_chars(digits, digits + sizeof digits, head.content_length);
-        writer.field("Content-Length", {digits, static_cast<std::size_t>(written.ptr - digits)});
+        writer.field("Content-Length", http1::NumberText(head.content_length).view());
     } else if (!end) {
         out.framing = http1::Framing::Chunked;
         writer.line("Transfer-Encoding", "chunked");
@@ -122,9 +118,10 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
     out.upgrade = head.upgrade && end && !to_http2 && may_upgrade(headers);
     out.is_head = head.method == "HEAD";
     out.method.assign(head.method);
-    const std::string own_authority = head.authority.empty() ? from.local.to_string() : "";  // HTTP/1.0 without Host
+    // HTTP/1.0 without Host
+    const std::string own_authority = head.authority.empty() ? from.local.to_string() : std::string();
     const std::string_view authority = head.authority.empty() ? own_authority : head.authority;
-    const std::string_view mark = head.query.empty() ? "" : "?";
+    const std::string_view mark = std::string_view("?").substr(head.query.empty() ? 1 : 0);
     if (to_http2) {
         out.authority.assign(authority);
         out.path.assign(path).append(mark).append(head.query);

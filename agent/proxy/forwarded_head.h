@@ -6,7 +6,7 @@
 
 namespace sluice::proxy {
 
-// Fills `out` from a client's request. `end`: it has no body. `to_http2`: field names as HTTP/2 wants them.
+// Fills `out` from a client's request. `end`: it has no body. `to_http2`: also the parts that only HTTP/2 has.
 void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, std::string_view path,
                           const Arrival& from, const model::HeaderModifier& modifier, bool end, bool to_http2);
 

@@ -3,6 +3,7 @@
 // ambiguous is refused. No allocation: views point into the caller's buffer, which must outlive them.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -124,6 +125,19 @@ struct ParseResult {
 [[nodiscard]] std::string_view value_of(std::span<const Header> headers, std::string_view name);
 // Whether a field `name` among these lists `token`.
 [[nodiscard]] bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token);
+
+// A number in decimal.
+class NumberText {
+public:
+    explicit NumberText(std::uint64_t value) : end_(std::to_chars(text_, text_ + sizeof text_, value).ptr) {}
+    NumberText(const NumberText&) = delete;
+    NumberText& operator=(const NumberText&) = delete;
+    [[nodiscard]] std::string_view view() const { return {text_, end_}; }
+
+private:
+    char text_[24];
+    const char* end_;
+};
 
 // Appends all parts to a head: no more than one growth of it.
 template <class... Parts> void append(std::string& head, const Parts&... parts)

@@ -2,7 +2,6 @@
 #include "agent/proxy/http1_connection.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "agent/proxy/forwarded_head.h"
@@ -13,16 +12,6 @@ namespace sluice::proxy {
 namespace {
 
 constexpr std::uint32_t kLingerMs = 1'000;  // for the client to read an answer that it did not wait for
-
-class NumberText {
-public:
-    explicit NumberText(std::uint64_t value) : end_(std::to_chars(text_, text_ + sizeof text_, value).ptr) {}
-    [[nodiscard]] std::string_view view() const { return {text_, end_}; }
-
-private:
-    char text_[24];
-    const char* end_;
-};
 
 }  // namespace
 
@@ -204,7 +193,7 @@ void Http1Connection::send_interim(const http1::ResponseHead& response)
 void Http1Connection::begin_head(const http1::ResponseHead& response, const model::HeaderModifier* modifier)
 {
     std::string& head = queued().head;
-    http1::append(head, "HTTP/1.1 ", NumberText(response.status).view(), " ", response.reason, "\r\n");
+    http1::append(head, "HTTP/1.1 ", http1::NumberText(response.status).view(), " ", response.reason, "\r\n");
     const ResponseFilter filter(response, modifier);
     for (const http1::Header& header : std::span(response.headers, response.header_count)) {
         if (filter.passes(header))
@@ -225,7 +214,7 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
     begin_head(response, exchange_->response_modifier());
     std::string& head = queued().head;
     if (response.framing == http1::Framing::Length) {
-        http1::append_field(head, "Content-Length", NumberText(response.content_length).view());
+        http1::append_field(head, "Content-Length", http1::NumberText(response.content_length).view());
     } else if (chunk_out_) {
         http1::append_field(head, "Transfer-Encoding", "chunked");
     } else if (end && !is_head_ && response.status >= 200 && response.status != 204 && response.status != 304) {

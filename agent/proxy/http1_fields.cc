@@ -57,8 +57,7 @@ Reject note_connection(std::string_view list, Fields& fields)
 {
     while (!list.empty()) {
         const std::string_view option = next_element(list);
-        if (++fields.connection_options > kConnectionOptionsMax ||
-            !std::ranges::all_of(option, [](char c) { return is(c, kToken); }))
+        if (++fields.connection_options > kConnectionOptionsMax)
             return Reject::HeaderValue;
         if (is_named(option, "close"))
             fields.close = true;  // no field has that name (RFC 9110 section 16.3.1)
@@ -66,6 +65,8 @@ Reject note_connection(std::string_view list, Fields& fields)
             fields.keep_alive = true;
         else if (is_named(option, "upgrade"))
             fields.connection_upgrade = true;
+        else if (!std::ranges::all_of(option, [](char c) { return is(c, kToken); }))
+            return Reject::HeaderValue;
         else if (!option.empty() && !is_hop_by_hop(option))
             fields.names_fields = true;
     }

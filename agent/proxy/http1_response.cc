@@ -9,13 +9,19 @@ namespace {
 Verdict read_status_line(Cursor& cursor, ResponseHead& out)
 {
     constexpr std::string_view kShape = "HTTP/0.0 000";
+    constexpr std::string_view kUsual = "HTTP/1.1 ";
     const char* const start = cursor.at;
-    for (const char shape : kShape) {
+    std::string_view shape = kShape;
+    if (cursor.rest().starts_with(kUsual)) {
+        cursor.at += kUsual.size();
+        shape.remove_prefix(kUsual.size());
+    }
+    for (const char wanted : shape) {
         if (cursor.done())
             return {Status::Incomplete};
         if (*cursor.at == '\n')
             return invalid(Reject::BareLineFeed);
-        if (shape == '0' ? !is_digit(*cursor.at) : *cursor.at != shape)
+        if (wanted == '0' ? !is_digit(*cursor.at) : *cursor.at != wanted)
             return invalid(Reject::StatusLine);
         ++cursor.at;
     }

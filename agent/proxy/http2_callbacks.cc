@@ -26,9 +26,12 @@ struct Http2Callbacks {
     {
         Http2Session& owner = self(user);
         owner.on_head_begun();
-        if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+            owner.arriving_ = stream(session, frame->hd.stream_id);
             return 0;
+        }
         auto made = owner.make_stream();
+        owner.arriving_ = made.get();
         nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, made.get());
         owner.adopt(std::move(made), frame->hd.stream_id);
         return 0;
@@ -46,10 +49,10 @@ struct Http2Callbacks {
             owner.pay();
         if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0)
             return nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
-        const bool is_known = head->stream_id > nghttp2_session_get_last_proc_stream_id(session) ||
-                              nghttp2_session_find_stream(session, head->stream_id) != nullptr;
-        if ((head->type != NGHTTP2_HEADERS && head->type != NGHTTP2_DATA) || is_known ||
-            nghttp2_session_check_server_session(session) == 0 || owner.reset_by_us_.has(head->stream_id))
+        if ((head->type != NGHTTP2_HEADERS && head->type != NGHTTP2_DATA) ||
+            nghttp2_session_check_server_session(session) == 0 ||
+            head->stream_id > nghttp2_session_get_last_proc_stream_id(session) ||
+            nghttp2_session_find_stream(session, head->stream_id) != nullptr || owner.reset_by_us_.has(head->stream_id))
             return 0;
         const bool was_ended = owner.ended_by_peer_.has(head->stream_id);
         return nghttp2_session_terminate_session(session, was_ended ? NGHTTP2_STREAM_CLOSED : NGHTTP2_PROTOCOL_ERROR);
@@ -59,7 +62,7 @@ struct Http2Callbacks {
                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
                       void* user)
     {
-        Http2Stream* target = stream(session, frame->hd.stream_id);
+        Http2Stream* target = self(user).arriving_;
         if (target == nullptr)
             return 0;
         const Limits& limits = self(user).worker_->limits();
@@ -88,16 +91,19 @@ struct Http2Callbacks {
             owner.on_goaway();
             return 0;
         }
-        if (frame->hd.type == NGHTTP2_HEADERS)
+        if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+            return 0;
+        const bool is_head = frame->hd.type == NGHTTP2_HEADERS;
+        if (is_head)
             owner.on_head_ended();
-        Http2Stream* target = stream(session, frame->hd.stream_id);
-        if (target == nullptr || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
+        Http2Stream* target = is_head ? std::exchange(owner.arriving_, nullptr) : stream(session, frame->hd.stream_id);
+        if (target == nullptr)
             return 0;
         if (frame->hd.length != 0)
             owner.earn();
-        if (frame->hd.type == NGHTTP2_HEADERS) {
-            const std::string_view status = target->head_.pseudo(":status");
-            if (!target->head_received_ && status.starts_with('1') &&
+        if (is_head) {
+            const bool is_answer = frame->headers.cat != NGHTTP2_HCAT_REQUEST && !target->head_received_;
+            if (is_answer && target->head_.pseudo(Pseudo::Status).starts_with('1') &&
                 (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
                 target->on_interim();
                 target->head_.clear();
@@ -108,7 +114,7 @@ struct Http2Callbacks {
         }
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
             target->end_received_ = target->received_ = true;
-            target->is_head_alone_ = frame->hd.type == NGHTTP2_HEADERS && !target->has_trailers_;
+            target->is_head_alone_ = is_head && !target->has_trailers_;
         }
         owner.touch(*target);
         return 0;
@@ -146,6 +152,8 @@ struct Http2Callbacks {
         if (target == nullptr)
             return 0;
         Http2Session& owner = self(user);
+        if (owner.arriving_ == target)
+            owner.arriving_ = nullptr;
         (target->reset_sent_ ? owner.reset_by_us_ : owner.ended_by_peer_).add(id);
         target->closed_ = true;
         target->close_error_ = error_code;
@@ -158,18 +166,20 @@ struct Http2Callbacks {
         if (frame->hd.type == NGHTTP2_GOAWAY && (frame->goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM ||
                                                  frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR))
             self(user).worker_->hit(Limit::Http2Flood);
-        Http2Stream* target = stream(session, frame->hd.stream_id);
         if (frame->hd.type == NGHTTP2_RST_STREAM) {
-            if (target != nullptr)
+            if (Http2Stream* target = stream(session, frame->hd.stream_id); target != nullptr)
                 target->reset_sent_ = true;
             else
                 self(user).reset_by_us_.add(frame->hd.stream_id);  // refused before it was a stream
+            return 0;
         }
-        const bool is_message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-        if (is_message)
-            self(user).earn();
-        const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && is_message;
-        if (target == nullptr || !ends)
+        if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+            return 0;
+        self(user).earn();
+        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+            return 0;
+        Http2Stream* target = stream(session, frame->hd.stream_id);
+        if (target == nullptr)
             return 0;
         target->end_sent_ = true;
         // A whole response before the whole request: the client need not send the rest (RFC 9113 section 8.1).
@@ -280,6 +290,13 @@ nghttp2_nv http2_field(std::string_view name, std::string_view value)
     return {reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
             reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
             NGHTTP2_NV_FLAG_NONE};
+}
+
+nghttp2_nv http2_field_of_literal(std::string_view name, std::string_view value)
+{
+    nghttp2_nv field = http2_field(name, value);
+    field.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+    return field;
 }
 
 }  // namespace sluice::proxy

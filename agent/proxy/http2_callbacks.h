@@ -20,8 +20,10 @@ constexpr std::uint32_t kHttp2StreamsMax = 100;     // that a peer may have open
 // What the stream has to send, as nghttp2 asks for it.
 [[nodiscard]] nghttp2_data_provider2 http2_output_of(Http2Stream& stream);
 
-// Views, which nghttp2 copies when the field is submitted.
+// Views, which nghttp2 copies when the field is submitted, the name in lower case.
 [[nodiscard]] nghttp2_nv http2_field(std::string_view name, std::string_view value);
+// The same with a name in lower case that lives as long as the process.
+[[nodiscard]] nghttp2_nv http2_field_of_literal(std::string_view name, std::string_view value);
 [[nodiscard]] inline std::string_view http2_view(const std::uint8_t* data, std::size_t size)
 {
     return {reinterpret_cast<const char*>(data), size};

@@ -78,9 +78,9 @@ int Http2Connection::Request::read_head(http1::RequestHead& head) const
     const std::span<const http1::Header> headers(head.headers, head.header_count);
     if (head_.too_large())
         return 431;
-    head.method = head_.pseudo(":method");
-    head.target = head_.pseudo(":path");
-    head.authority = head_.pseudo(":authority");
+    head.method = head_.pseudo(Pseudo::Method);
+    head.target = head_.pseudo(Pseudo::Path);
+    head.authority = head_.pseudo(Pseudo::Authority);
     if (head.method == "CONNECT")
         return 501;
     const std::size_t query = head.target.find('?');
@@ -120,7 +120,7 @@ void Http2Connection::Request::begin()
     exchange_ = &connection_->worker_->take_exchange();
     http1::RequestHead& head = connection_->worker_->scratch().request;
     if (const int status = read_head(head); status != 0) {
-        const bool is_head = head_.pseudo(":method") == "HEAD";
+        const bool is_head = head_.pseudo(Pseudo::Method) == "HEAD";
         head_.clear();
         return exchange_->begin_refused(*this, status, is_head);
     }
@@ -171,12 +171,8 @@ Http2Connection::Http2Connection(Worker& worker, std::unique_ptr<Stream> stream,
 void Http2Connection::start()
 {
     worker_->loop().arm(timer_, worker_->limits().header_timeout_ms);
-    const Bytes first = std::exchange(received_, {});
-    feed(first.view());
-    if (over_)
-        return;
-    receive_more();
-    if (worker_->draining())
+    feed(std::exchange(received_, {}));
+    if (!over_ && worker_->draining())
         drain(Arrivals::Served);
 }
 

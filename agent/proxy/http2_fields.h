@@ -3,6 +3,7 @@
 // RFC 9113 section 8.2.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,9 @@
 #include "agent/proxy/http1.h"
 
 namespace sluice::proxy {
+
+// The pseudo-fields that are used here (RFC 9113 sections 8.3.1 and 8.3.2).
+enum class Pseudo : std::uint8_t { Method, Authority, Path, Status };
 
 class Http2Fields {
 public:
@@ -22,8 +26,7 @@ public:
     [[nodiscard]] bool is_flood() const { return dropped_ > kDroppedMax; }
     // The same few bytes over and over: `encoded` is what they came in.
     [[nodiscard]] bool is_bomb(std::size_t encoded) const { return too_large_ && seen_ > kBombRatio * encoded; }
-    // The pseudo-field of that name, with its colon; empty: none.
-    [[nodiscard]] std::string_view pseudo(std::string_view name) const;
+    [[nodiscard]] std::string_view pseudo(Pseudo which) const;  // empty: none
     // The others, as views into this object; the crumbs of Cookie are one field (RFC 9113 section 8.2.3).
     // Returns how many.
     [[nodiscard]] std::uint8_t fill(std::span<http1::Header> headers) const;
@@ -37,7 +40,8 @@ private:
     };
     [[nodiscard]] http1::Header header(const Entry& entry) const;
     std::string text_;
-    std::vector<Entry> entries_;  // pseudo-fields first, as they must come
+    std::vector<Entry> entries_;
+    std::array<std::uint8_t, 4> pseudo_{};  // their places in `entries_`, counted from 1; 0: none
     std::string cookie_;
     static constexpr std::size_t kDroppedMax = 256;
     static constexpr std::size_t kBombRatio = 16;

@@ -4,7 +4,6 @@
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "agent/proxy/forwarded_head.h"
@@ -30,24 +29,21 @@ constexpr std::uint32_t kControlFramesPerMessageFrame = 10;
 class ResponseFields {
 public:
     ResponseFields(const http1::ResponseHead& head, const model::HeaderModifier* modifier)
-        : status_(std::to_string(head.status)), length_(std::to_string(head.content_length))
+        : status_(head.status), length_(head.content_length)
     {
         fields_.reserve(head.header_count + 2U);
-        fields_.push_back(http2_field(":status", status_));
+        fields_.push_back(http2_field_of_literal(":status", status_.view()));
         const ResponseFilter filter(head, modifier);
-        const std::span<const http1::Header> headers(head.headers, head.header_count);
-        std::size_t name_bytes = 0;
-        for (const http1::Header& header : headers)
-            name_bytes += header.name.size();
-        filter.add_own([&](std::string_view name, std::string_view) { name_bytes += name.size(); });
-        names_.reserve(name_bytes);  // views into it must stay
-        for (const http1::Header& header : headers) {
+        const auto add = [this](std::string_view name, std::string_view value) {
+            fields_.push_back(http2_field(name, value));
+        };
+        for (const http1::Header& header : std::span(head.headers, head.header_count)) {
             if (filter.passes(header))
                 add(header.name, header.value);
         }
-        filter.add_own([this](std::string_view name, std::string_view value) { add(name, value); });
+        filter.add_own(add);
         if (head.framing == http1::Framing::Length)
-            fields_.push_back(http2_field("content-length", length_));
+            fields_.push_back(http2_field_of_literal("content-length", length_.view()));
     }
     ResponseFields(const ResponseFields&) = delete;
     ResponseFields& operator=(const ResponseFields&) = delete;
@@ -55,17 +51,8 @@ public:
     [[nodiscard]] std::size_t size() const { return fields_.size(); }
 
 private:
-    void add(std::string_view name, std::string_view value)
-    {
-        const std::size_t at = names_.size();
-        names_ += name;
-        http1::make_lower(names_.data() + at, name.size());
-        fields_.push_back(http2_field(std::string_view(names_).substr(at), value));
-    }
-
-    std::string status_;
-    std::string length_;
-    std::string names_;
+    http1::NumberText status_;
+    http1::NumberText length_;
     std::vector<nghttp2_nv> fields_;
 };
 
@@ -96,7 +83,17 @@ Http2Session::~Http2Session() { nghttp2_session_del(session_); }
 void Http2Session::adopt(std::unique_ptr<Http2Stream> stream, std::int32_t id)
 {
     stream->id_ = id;
-    streams_[id] = std::move(stream);
+    stream->place_ = streams_.size();
+    streams_.push_back(std::move(stream));
+    on_stream_count();
+}
+
+void Http2Session::drop(const Http2Stream& stream)
+{
+    const std::size_t place = stream.place_;
+    streams_.back()->place_ = place;
+    streams_[place].swap(streams_.back());
+    streams_.pop_back();
     on_stream_count();
 }
 
@@ -120,31 +117,26 @@ void Http2Session::earn()
     is_proven_ = true;
 }
 
-// A client that mostly gives up what it asks for is read from a hundred times a second. One that asked for nothing yet
-// gets as little of the turn: who floods comes back in ever new connections.
-void Http2Session::receive_more()
-{
-    constexpr std::size_t kResetsMax = 8;
-    constexpr std::uint32_t kPauseMs = 10;
-    if (resets_ > kResetsMax)
-        return worker_->loop().arm(pause_, kPauseMs);
-    receive(is_proven_ ? Amount::Usual : Amount::Little);
-}
-
 void Http2Session::on_stream_data(int result, Buffer buffer)
 {
     if (result <= 0)
         return on_over();
-    resets_ = 0;
-    feed(buffer.view());
-    buffer.reset();
-    receive_more();
+    feed(Bytes(std::move(buffer)));
 }
 
-void Http2Session::feed(std::string_view bytes)
+// A client that mostly gives up what it asks for is heard a hundred times a second, a slice each time. One that asked
+// for nothing yet gets as little of the turn: who floods comes back in ever new connections.
+void Http2Session::feed(Bytes bytes)
 {
-    const auto used =
-        nghttp2_session_mem_recv2(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+    constexpr std::size_t kResetsMax = 8;
+    constexpr std::uint32_t kPauseMs = 10;
+    resets_ = 0;
+    nghttp2_ssize used = 0;
+    while (used >= 0 && !bytes.empty() && resets_ <= kResetsMax) {
+        const std::string_view slice = bytes.view().substr(0, kLittleBytes);
+        used = nghttp2_session_mem_recv2(session_, reinterpret_cast<const std::uint8_t*>(slice.data()), slice.size());
+        bytes.consume(slice.size());
+    }
     dispatch();
     if (used == NGHTTP2_ERR_FLOODED || used == NGHTTP2_ERR_TOO_MANY_SETTINGS ||
         used == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
@@ -152,6 +144,24 @@ void Http2Session::feed(std::string_view bytes)
     if (used < 0)
         return on_over();  // not even a GOAWAY can be made: out of memory, a flood, or no preface
     worker_->flush_soon(*this);
+    if (over_)
+        return;
+    if (resets_ <= kResetsMax)
+        return stream_->recv(is_proven_ ? Amount::Usual : Amount::Little);
+    if (!bytes.empty()) {
+        bytes.keep();
+        held_ = std::move(bytes);
+    }
+    worker_->loop().arm(pause_, kPauseMs);
+}
+
+void Http2Session::resume()
+{
+    if (over_)
+        return;
+    if (held_.empty())
+        return stream_->recv(Amount::Little);
+    feed(std::exchange(held_, {}));
 }
 
 void Http2Session::dispatch()
@@ -172,8 +182,7 @@ void Http2Session::dispatch()
             stream.touched_ = false;
             continue;
         }
-        streams_.erase(stream.id_);
-        on_stream_count();
+        drop(stream);
     }
     due_.clear();
     dispatching_ = false;
@@ -221,7 +230,7 @@ void Http2Session::on_stream_sent(int result)
 void Http2Session::close_streams()
 {
     over_ = true;
-    for (const auto& [id, stream] : streams_) {
+    for (const auto& stream : streams_) {
         if (!std::exchange(stream->closed_, true))
             stream->close_error_ = stream->end_received_ ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR;
         static_cast<void>(stream->on_closed());
@@ -248,10 +257,10 @@ std::int32_t Http2Session::submit_request(Http2Stream& stream, const ForwardedHe
 {
     std::vector<nghttp2_nv> fields;
     fields.reserve(head.fields.size() + 4);
-    fields.push_back(http2_field(":method", head.method));
-    fields.push_back(http2_field(":scheme", stream_->tls() == nullptr ? "http" : "https"));
-    fields.push_back(http2_field(":authority", head.authority));
-    fields.push_back(http2_field(":path", head.path));
+    fields.push_back(http2_field_of_literal(":method", head.method));
+    fields.push_back(http2_field_of_literal(":scheme", stream_->tls() == nullptr ? "http" : "https"));
+    fields.push_back(http2_field_of_literal(":authority", head.authority));
+    fields.push_back(http2_field_of_literal(":path", head.path));
     for (const ForwardedHead::Field& field : head.fields)
         fields.push_back(http2_field(head.name(field), head.value(field)));
     const nghttp2_data_provider2 body = http2_output_of(stream);

@@ -9,7 +9,6 @@
 #include <array>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "agent/proxy/bytes.h"
@@ -70,6 +69,7 @@ protected:
 private:
     friend class Http2Session;
     friend struct Http2Callbacks;
+    std::size_t place_ = 0;  // among the session's
     Bytes out_;
     std::vector<std::pair<std::string, std::string>> out_trailers_;
     bool out_end_ = false;
@@ -106,8 +106,7 @@ protected:
     // The connection is of no use any more: ended, failed, or its last stream is over after a GOAWAY.
     virtual void on_over() = 0;
 
-    void feed(std::string_view bytes);
-    void receive_more();
+    void feed(Bytes bytes);  // and receives more
     void flush() override;
     void adopt(std::unique_ptr<Http2Stream> stream, std::int32_t id);
     void close_streams();  // on_closed for all that are left; they live until the session ends
@@ -118,7 +117,7 @@ protected:
     Worker* worker_;
     std::unique_ptr<Stream> stream_;
     nghttp2_session* session_ = nullptr;
-    std::unordered_map<std::int32_t, std::unique_ptr<Http2Stream>> streams_;
+    std::vector<std::unique_ptr<Http2Stream>> streams_;
     bool over_ = false;
 
 private:
@@ -126,14 +125,10 @@ private:
     friend struct Http2Callbacks;
     void touch(Http2Stream& stream);
     void dispatch();
+    void drop(const Http2Stream& stream);
     void pay();  // for a frame that is of no use
     void earn();
-    void receive_little() { receive(Amount::Little); }
-    void receive(Amount amount)
-    {
-        if (!over_)
-            stream_->recv(amount);
-    }
+    void resume();
 
     // Streams that ended lately, in two rings: frames on those that the peer ended are an error of the connection, on
     // those that we reset they were on their way (RFC 9113 section 5.1).
@@ -158,9 +153,11 @@ private:
     BoundTimer<Http2Session> write_timer_{*this, &Http2Session::on_write_timeout};  // the peer reads nothing
     std::string out_;  // being sent while the stream is sending
     std::vector<Http2Stream*> due_;
+    Http2Stream* arriving_ = nullptr;  // a head of it is under way; nothing else can come before its end
     TokenBucket control_frames_;
-    BoundTimer<Http2Session> pause_{*this, &Http2Session::receive_little};
-    std::size_t resets_ = 0;  // by the peer, in this read
+    BoundTimer<Http2Session> pause_{*this, &Http2Session::resume};
+    Bytes held_;              // what came before the pause, for after it
+    std::size_t resets_ = 0;  // by the peer, since the last read or pause
     bool is_proven_;          // a whole frame of a message has come or gone; a backend always is
     bool dispatching_ = false;
 };

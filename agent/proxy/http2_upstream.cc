@@ -118,7 +118,7 @@ http1::ResponseHead& Http2Upstream::Call::read_head()
 {
     http1::ResponseHead& head = connection_->worker_->scratch().response;
     head.reset();
-    head.status = static_cast<std::uint16_t>(status_of(head_.pseudo(":status")));
+    head.status = static_cast<std::uint16_t>(status_of(head_.pseudo(Pseudo::Status)));
     head.header_count = head_.fill(head.headers);
     return head;
 }

@@ -95,14 +95,12 @@ void Stream::pump()
 {
     if (send_.pending())
         return;
-    const std::string_view output = tls_->session->output();
-    if (output.empty()) {
+    if (tls_->session->output().empty()) {
         if (tls_->user_sending)
             loop_->post(send_, tls_->user_bytes);  // nothing came of it: the session has failed
         return;
     }
-    tls_->sending.assign(output);
-    tls_->session->consume_output(output.size());
+    tls_->sending = tls_->session->take_output();
     const iovec span{tls_->sending.data(), tls_->sending.size()};
     if (loop_->send(fd_.get(), {&span, 1}, send_))
         loop_->post(send_, static_cast<int>(span.iov_len));

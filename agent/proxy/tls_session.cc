@@ -206,6 +206,7 @@ Result<void> TlsSession::write(std::span<const iovec> spans)
     // Short spans are gathered: each record costs the same, however little is in it.
     std::array<char, kRecordBytes> gathered;
     std::size_t held = 0;
+    std::size_t left = total;
     for (const iovec& span : spans) {
         std::string_view rest(static_cast<const char*>(span.iov_base), span.iov_len);
         while (!rest.empty()) {
@@ -215,7 +216,8 @@ Result<void> TlsSession::write(std::span<const iovec> spans)
                 SSL_set_max_send_fragment(ssl_.get(), kRecordBytes);
             const std::size_t count = std::min(rest.size(), record - held);
             const char* data = rest.data();
-            if (held != 0 || count < record) {
+            left -= count;
+            if (held != 0 || (count < record && left != 0)) {
                 std::memcpy(gathered.data() + held, data, count);
                 held += count;
                 data = gathered.data();
@@ -223,17 +225,14 @@ Result<void> TlsSession::write(std::span<const iovec> spans)
                 held = count;
             }
             rest.remove_prefix(count);
-            if (held < record)
+            if (held < record && left != 0)
                 continue;
             if (auto written = write_record(data, held); !written)
                 return written;
             written_ += std::exchange(held, 0);
         }
     }
-    if (held == 0)
-        return {};
-    written_ += held;
-    return write_record(gathered.data(), held);
+    return {};
 }
 
 void TlsSession::shutdown()
@@ -242,15 +241,6 @@ void TlsSession::shutdown()
         return;
     ERR_clear_error();
     SSL_shutdown(ssl_.get());
-}
-
-void TlsSession::consume_output(std::size_t count)
-{
-    output_sent_ += count;
-    if (output_sent_ < output_.size())
-        return;
-    std::string().swap(output_);
-    output_sent_ = 0;
 }
 
 std::string_view TlsSession::alpn() const

@@ -2,7 +2,7 @@
 // One TLS connection, either side: bytes in, bytes out, no socket and no loop. Belongs to one thread. An established,
 // idle session holds no buffers.
 //
-// The order of a turn: `feed` what came, `read` until it yields 0, send `output()` and `consume_output` it.
+// The order of a turn: `feed` what came, `read` until it yields 0, send what `take_output` gives.
 #pragma once
 
 #include <sys/uio.h>
@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "agent/proxy/tls_context.h"
 #include "base/result.h"
@@ -44,8 +45,8 @@ public:
     // Says to the peer that nothing follows. Reading goes on.
     void shutdown();
 
-    [[nodiscard]] std::string_view output() const { return std::string_view(output_).substr(output_sent_); }
-    void consume_output(std::size_t count);
+    [[nodiscard]] std::string_view output() const { return output_; }
+    [[nodiscard]] std::string take_output() { return std::exchange(output_, {}); }
 
     [[nodiscard]] bool established() const { return established_; }
     // The peer's close_notify has been read: what came before it is whole.
@@ -74,8 +75,7 @@ private:
     std::string_view fed_;  // during `feed` only
     std::string pending_;   // received, not taken by the library yet; from pending_taken_ on
     std::size_t pending_taken_ = 0;
-    std::string output_;  // to send, from output_sent_ on
-    std::size_t output_sent_ = 0;
+    std::string output_;  // to send
     std::size_t handshake_bytes_ = 0;
     std::size_t written_ = 0;  // plaintext, until records are large
     bool established_ = false;

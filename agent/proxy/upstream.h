@@ -25,7 +25,7 @@ struct ForwardedHead {
     std::string text;  // HTTP/1.1's form, with the empty line
     std::string method;
     // For HTTP/2 alone:
-    std::vector<Field> fields;  // of `text`, without Host and what frames the message
+    std::vector<Field> fields;  // of `text`, without Host and what frames the message; names as they came
     std::string authority;
     std::string path;  // with query
     bool is_head = false;

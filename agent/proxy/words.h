@@ -23,23 +23,17 @@ static_assert(std::endian::native == std::endian::little);  // the first byte is
     return word;
 }
 
-// ASCII letters in lower case, every other byte as it is.
-[[nodiscard]] constexpr std::uint64_t to_lower_word(std::uint64_t word)
+// The bit in which the cases of a letter differ, 0x20, of the bytes that are `first` to `last`, ASCII both.
+[[nodiscard]] constexpr std::uint64_t case_bits(std::uint64_t word, char first, char last)
 {
     const std::uint64_t low = word & ~kHighs;  // so that no sum below carries
-    const std::uint64_t upper = (low + kOnes * (0x80 - 'A')) & ~(low + kOnes * (0x7f - 'Z')) & ~word & kHighs;
-    return word | upper >> 2U;
+    const auto from = static_cast<std::uint64_t>(0x80 - first);
+    const auto behind = static_cast<std::uint64_t>(0x7f - last);
+    return ((low + kOnes * from) & ~(low + kOnes * behind) & ~word & kHighs) >> 2U;
 }
 
-// The same of `size` bytes, in place.
-inline void make_lower(char* at, std::size_t size)
-{
-    for (std::size_t part = 0; size != 0; at += part, size -= part) {
-        part = size < kWordBytes ? size : kWordBytes;
-        const std::uint64_t word = to_lower_word(load_word(at, part));
-        std::memcpy(at, &word, part);
-    }
-}
+// ASCII letters in lower case, every other byte as it is.
+[[nodiscard]] constexpr std::uint64_t to_lower_word(std::uint64_t word) { return word | case_bits(word, 'A', 'Z'); }
 
 // Of a word with the high bits of some bytes set: the place of the first one, 8 where there is none.
 [[nodiscard]] constexpr std::ptrdiff_t first_of(std::uint64_t bits) { return std::countr_zero(bits) / 8; }
@@ -56,7 +50,8 @@ template <std::size_t Size>
     std::uint64_t difference = 0;
     for (std::size_t i = 0; i < (kLength + kPart - 1) / kPart; ++i) {
         const std::size_t at = i * kPart + kPart < kLength ? i * kPart : kLength - kPart;  // the last two may overlap
-        difference |= to_lower_word(load_word(name.data() + at, kPart)) ^ load_word(lower + at, kPart);
+        const std::uint64_t wanted = load_word(lower + at, kPart);
+        difference |= (load_word(name.data() + at, kPart) | case_bits(wanted, 'a', 'z')) ^ wanted;
     }
     return difference == 0;
 }

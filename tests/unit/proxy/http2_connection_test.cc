@@ -155,6 +155,36 @@ TEST_P(Http2Connection, WhatIsResetInTheSameReadNeverReachesTheBackend)
     EXPECT_FALSE(backend.is_called(0));
 }
 
+// Who resets many is heard slowly, but what follows is not lost.
+TEST_P(Http2Connection, WhatComesBehindManyResetsIsServedLater)
+{
+    using namespace std::string_literals;
+    constexpr int kResets = 300;
+    const auto framed = [](const std::string& front, int id, const std::string& payload) {
+        return front + "\0\0"s + static_cast<char>(id >> 8) + static_cast<char>(id & 0xff) + payload;
+    };
+    Acceptor backend;
+    Peer client = Peer::connect(serve(to(backend)));
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"s +
+                framed("\0\0\x06\x01\x05"s, 1, "\x82\x86\x84\x01\x01h"));
+    Peer one = backend.accept();
+    (void)one.read_until(kEndOfHead);
+    one.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst");
+    EXPECT_TRUE(client.read_until("first").ends_with("first"));
+    std::string burst;
+    for (int id = 3; id < 3 + 2 * kResets; id += 2)
+        burst +=
+            framed("\0\0\x06\x01\x05"s, id, "\x82\x86\x84\x01\x01h") + framed("\0\0\x04\x03\0"s, id, "\0\0\0\x08"s);
+    client.send(burst + framed("\0\0\x0c\x01\x05"s, 3 + 2 * kResets, "\x82\x86\x04\x05/next\x01\x01h"));
+    // One whose reset comes after the pause reaches the backend before.
+    std::string head = one.read_until(kEndOfHead);
+    for (int i = 0; i < kResets && !head.starts_with("GET /next "); ++i) {
+        one = backend.accept();
+        head = one.read_until(kEndOfHead);
+    }
+    EXPECT_TRUE(head.starts_with("GET /next ")) << head;
+}
+
 // RFC 9113 section 5.1: what was on its way to a stream that we reset is ignored, also where it never became one.
 TEST_P(Http2Connection, DataForARefusedStreamHarmsNoOther)
 {

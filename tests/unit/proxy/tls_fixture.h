@@ -116,22 +116,20 @@ struct Pair {
 private:
     bool move(TlsSession& from, TlsSession& to, std::string& error, std::size_t step)
     {
-        if (from.output().empty())
-            return false;
-        const std::string bytes(from.output().substr(0, step));
-        from.consume_output(bytes.size());
-        if (!error.empty())
-            return true;  // a failed connection: the bytes have nowhere to go
-        if (auto fed = to.feed(bytes); !fed) {
-            error = to_string(fed.error());
-            return true;
+        const std::string bytes = from.take_output();
+        // To a failed connection they have nowhere to go.
+        for (std::size_t at = 0; at < bytes.size() && error.empty(); at += step) {
+            if (auto fed = to.feed(std::string_view(bytes).substr(at, step)); !fed) {
+                error = to_string(fed.error());
+                break;
+            }
+            auto text = read_all(to);
+            if (!text)
+                error = to_string(text.error());
+            else
+                (&to == server.get() ? server_received : client_received) += *text;
         }
-        auto text = read_all(to);
-        if (!text)
-            error = to_string(text.error());
-        else
-            (&to == server.get() ? server_received : client_received) += *text;
-        return true;
+        return !bytes.empty();
     }
 };
 

@@ -84,8 +84,7 @@ private:
     }
     void flush()
     {
-        const std::string out(session_->output());
-        session_->consume_output(out.size());
+        const std::string out = session_->take_output();
         if (!out.empty())
             peer_.send(out);
     }
