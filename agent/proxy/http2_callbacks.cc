@@ -62,19 +62,21 @@ struct Http2Callbacks {
                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
                       void* user)
     {
-        Http2Stream* target = self(user).arriving_;
+        Http2Session& owner = self(user);
+        Http2Stream* target = owner.arriving_;
         if (target == nullptr)
             return 0;
-        const Limits& limits = self(user).worker_->limits();
+        const Limits& limits = owner.worker_->limits();
         Http2Fields& fields = target->head_received_ ? target->trailers_ : target->head_;
         fields.add(http2_view(name, name_size), http2_view(value, value_size), limits.header_bytes_max,
                    limits.header_count_max);
         if (fields.is_bomb(frame->hd.length))
             return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
-        if (!fields.is_flood())
-            return 0;
-        self(user).on_head_ended();  // nghttp2 tells nothing more of it
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        if (fields.is_flood()) {
+            owner.end_head();  // nghttp2 tells nothing more of it
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
+        return owner.is_tiresome() ? NGHTTP2_ERR_PAUSE : 0;
     }
 
     // A field that nghttp2 would leave out: the message is malformed (RFC 9113 section 8.2.1).
@@ -94,9 +96,9 @@ struct Http2Callbacks {
         if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
             return 0;
         const bool is_head = frame->hd.type == NGHTTP2_HEADERS;
+        Http2Stream* target = is_head ? owner.arriving_ : stream(session, frame->hd.stream_id);
         if (is_head)
-            owner.on_head_ended();
-        Http2Stream* target = is_head ? std::exchange(owner.arriving_, nullptr) : stream(session, frame->hd.stream_id);
+            owner.end_head();
         if (target == nullptr)
             return 0;
         if (frame->hd.length != 0)
@@ -128,7 +130,7 @@ struct Http2Callbacks {
             self(user).worker_->hit(Limit::Http2Streams);
         self(user).pay();
         if (frame->hd.type == NGHTTP2_HEADERS)
-            self(user).on_head_ended();
+            self(user).end_head();
         return 0;
     }
 
@@ -153,7 +155,7 @@ struct Http2Callbacks {
             return 0;
         Http2Session& owner = self(user);
         if (owner.arriving_ == target)
-            owner.arriving_ = nullptr;
+            owner.end_head();  // trailers that come too late
         (target->reset_sent_ ? owner.reset_by_us_ : owner.ended_by_peer_).add(id);
         target->closed_ = true;
         target->close_error_ = error_code;

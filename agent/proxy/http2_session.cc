@@ -3,11 +3,9 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "agent/proxy/forwarded_head.h"
-#include "agent/proxy/http1_grammar.h"
 #include "agent/proxy/http2_callbacks.h"
 
 namespace sluice::proxy {
@@ -124,19 +122,14 @@ void Http2Session::on_stream_data(int result, Buffer buffer)
     feed(Bytes(std::move(buffer)));
 }
 
-// A client that mostly gives up what it asks for is heard a hundred times a second, a slice each time. One that asked
-// for nothing yet gets as little of the turn: who floods comes back in ever new connections.
+// A tiresome client is heard a hundred times a second, until its next head (Http2Callbacks::header). One that asked for
+// nothing yet gets little of the turn: who floods comes back in ever new connections.
 void Http2Session::feed(Bytes bytes)
 {
-    constexpr std::size_t kResetsMax = 8;
     constexpr std::uint32_t kPauseMs = 10;
     resets_ = 0;
-    nghttp2_ssize used = 0;
-    while (used >= 0 && !bytes.empty() && resets_ <= kResetsMax) {
-        const std::string_view slice = bytes.view().substr(0, kLittleBytes);
-        used = nghttp2_session_mem_recv2(session_, reinterpret_cast<const std::uint8_t*>(slice.data()), slice.size());
-        bytes.consume(slice.size());
-    }
+    const auto used =
+        nghttp2_session_mem_recv2(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     dispatch();
     if (used == NGHTTP2_ERR_FLOODED || used == NGHTTP2_ERR_TOO_MANY_SETTINGS ||
         used == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
@@ -146,7 +139,8 @@ void Http2Session::feed(Bytes bytes)
     worker_->flush_soon(*this);
     if (over_)
         return;
-    if (resets_ <= kResetsMax)
+    bytes.consume(static_cast<std::size_t>(used));
+    if (!is_tiresome())
         return stream_->recv(is_proven_ ? Amount::Usual : Amount::Little);
     if (!bytes.empty()) {
         bytes.keep();
@@ -155,13 +149,17 @@ void Http2Session::feed(Bytes bytes)
     worker_->loop().arm(pause_, kPauseMs);
 }
 
+// Also without bytes: the head at which it stopped may have been whole.
 void Http2Session::resume()
 {
-    if (over_)
-        return;
-    if (held_.empty())
-        return stream_->recv(Amount::Little);
-    feed(std::exchange(held_, {}));
+    if (!over_)
+        feed(std::exchange(held_, {}));
+}
+
+void Http2Session::end_head()
+{
+    arriving_ = nullptr;
+    on_head_ended();
 }
 
 void Http2Session::dispatch()
@@ -230,6 +228,7 @@ void Http2Session::on_stream_sent(int result)
 void Http2Session::close_streams()
 {
     over_ = true;
+    held_.clear();
     for (const auto& stream : streams_) {
         if (!std::exchange(stream->closed_, true))
             stream->close_error_ = stream->end_received_ ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR;

@@ -123,12 +123,16 @@ protected:
 private:
     friend class Http2Stream;
     friend struct Http2Callbacks;
+    static constexpr std::size_t kResetsMax = 8;
     void touch(Http2Stream& stream);
     void dispatch();
     void drop(const Http2Stream& stream);
     void pay();  // for a frame that is of no use
     void earn();
+    void end_head();
     void resume();
+    // The peer mostly gives up what it asks for.
+    [[nodiscard]] bool is_tiresome() const { return resets_ > kResetsMax; }
 
     // Streams that ended lately, in two rings: frames on those that the peer ended are an error of the connection, on
     // those that we reset they were on their way (RFC 9113 section 5.1).
@@ -156,8 +160,8 @@ private:
     Http2Stream* arriving_ = nullptr;  // a head of it is under way; nothing else can come before its end
     TokenBucket control_frames_;
     BoundTimer<Http2Session> pause_{*this, &Http2Session::resume};
-    Bytes held_;              // what came before the pause, for after it
-    std::size_t resets_ = 0;  // by the peer, since the last read or pause
+    Bytes held_;              // received, for after the pause
+    std::size_t resets_ = 0;  // by the peer, in this read or since the pause
     bool is_proven_;          // a whole frame of a message has come or gone; a backend always is
     bool dispatching_ = false;
 };

@@ -55,6 +55,25 @@ TEST_P(ProxyLimits, TimesOfAClient)
     EXPECT_TRUE(is_hit("idle_timeout"));
 }
 
+// Trailers that have begun to come when the answer is over: their stream is, and the connection is idle.
+TEST_P(ProxyLimits, AHeadOfAStreamThatIsOverIsNotWaitedFor)
+{
+    using namespace std::string_literals;
+    start({.idle_timeout_ms = 100});
+    Acceptor acceptor;
+    Peer client = Peer::connect(serve(to(acceptor)));
+    const std::string post = "\0\0\x06\x01\x04\0\0\0\x01\x83\x86\x84\x01\x01h"s;
+    const std::string begun_trailers = "\0\0\x05\x01\x05\0\0\0\x01\x40\x01"s;
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"s + post + begun_trailers);
+    Peer backend = acceptor.accept();
+    (void)backend.read_until(kEndOfHead);
+    backend.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    const std::string given_up = "\0\0\x04\x03\0\0\0\0\x01\0\0\0\0"s;
+    EXPECT_TRUE(client.read_until(given_up).ends_with(given_up));
+    EXPECT_TRUE(is_hit("idle_timeout"));
+    EXPECT_EQ(proxy_->limit_hits().at("header_timeout"), 0U);
+}
+
 TEST_P(ProxyLimits, HeadsThatAreTooLarge)
 {
     Acceptor acceptor;
