@@ -155,31 +155,59 @@ TEST_P(Http2Connection, WhatIsResetInTheSameReadNeverReachesTheBackend)
     EXPECT_FALSE(backend.is_called(0));
 }
 
+const std::string kPreface("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 33);
+
+// Type and flags by RFC 9113 section 6.
+std::string frame(int type, int flags, int id, const std::string& payload)
+{
+    const auto byte = [](int value) { return static_cast<char>(value & 0xff); };
+    return std::string{0,
+                       byte(static_cast<int>(payload.size()) >> 8),
+                       byte(static_cast<int>(payload.size())),
+                       byte(type),
+                       byte(flags),
+                       0,
+                       0,
+                       byte(id >> 8),
+                       byte(id)} +
+           payload;
+}
+// Streams that are given up at once.
+std::string resets(int first_id, int count)
+{
+    std::string all;
+    for (int i = 0; i < count; ++i)
+        all += frame(1, 5, first_id + 2 * i, "\x82\x86\x84\x01\x01h") +
+               frame(3, 0, first_id + 2 * i, std::string("\0\0\0\x08", 4));
+    return all;
+}
+
 // Who resets many is heard slowly, but what follows is not lost.
 TEST_P(Http2Connection, WhatComesBehindManyResetsIsServedLater)
 {
-    using namespace std::string_literals;
     constexpr int kResets = 300;
-    const auto framed = [](const std::string& front, int id, const std::string& payload) {
-        return front + "\0\0"s + static_cast<char>(id >> 8) + static_cast<char>(id & 0xff) + payload;
-    };
     Acceptor backend;
     Peer client = Peer::connect(serve(to(backend)));
-    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"s +
-                framed("\0\0\x06\x01\x05"s, 1, "\x82\x86\x84\x01\x01h"));
+    client.send(kPreface + frame(1, 5, 1, "\x82\x86\x84\x01\x01h"));
     Peer one = backend.accept();
     (void)one.read_until(kEndOfHead);
     one.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst");
     EXPECT_TRUE(client.read_until("first").ends_with("first"));
-    std::string burst;
-    for (int id = 3; id < 3 + 2 * kResets; id += 2)
-        burst +=
-            framed("\0\0\x06\x01\x05"s, id, "\x82\x86\x84\x01\x01h") + framed("\0\0\x04\x03\0"s, id, "\0\0\0\x08"s);
     const std::uint64_t sent_ms = monotonic_ms();
-    client.send(burst + framed("\0\0\x0c\x01\x05"s, 3 + 2 * kResets, "\x82\x86\x04\x05/next\x01\x01h"));
+    client.send(resets(3, kResets) + frame(1, 5, 3 + 2 * kResets, "\x82\x86\x04\x05/next\x01\x01h"));
     const std::string head = one.read_until(kEndOfHead);
     EXPECT_TRUE(head.starts_with("GET /next ")) << head;
     EXPECT_GE(monotonic_ms() - sent_ms, 100U);
+}
+
+TEST_P(Http2Connection, WhatEndsWhereItIsHeardSlowlyIsWhole)
+{
+    Acceptor backend;
+    Peer client = Peer::connect(serve(to(backend)));
+    const std::string trailers = frame(1, 5, 1, std::string("\0\x01t\x01u", 5));
+    client.send(kPreface + frame(1, 4, 1, "\x83\x86\x84\x01\x01h") + resets(3, 9) + trailers);
+    const std::string end_of_body = "\r\n\r\n0\r\n\r\n";
+    EXPECT_TRUE(backend.accept().read_until(end_of_body).ends_with(end_of_body));
 }
 
 // RFC 9113 section 5.1: what was on its way to a stream that we reset is ignored, also where it never became one.
