@@ -14,6 +14,8 @@ namespace sluice::proxy {
 // nullptr: no weight at all.
 [[nodiscard]] inline const plan::Backend* pick_backend(const std::vector<plan::Backend>& backends, Worker& worker)
 {
+    if (backends.size() == 1)
+        return backends.front().weight == 0 ? nullptr : &backends.front();
     std::uint64_t total = 0;
     for (const plan::Backend& backend : backends)
         total += backend.weight;
@@ -38,6 +40,8 @@ namespace sluice::proxy {
         return std::ranges::find(tried, endpoint) != tried.end();
     };
     const auto count = static_cast<std::uint32_t>(backend.endpoints.size());
+    if (count == 1)
+        return backend.endpoints.front();
     if (!tried.empty()) {
         const std::uint32_t start = worker.random(count);
         for (std::uint32_t i = 0; i < count; ++i) {
@@ -47,8 +51,6 @@ namespace sluice::proxy {
         }
     }
     const SocketAddress& first = backend.endpoints[worker.random(count)];
-    if (count == 1)
-        return first;
     const SocketAddress& second = backend.endpoints[worker.random(count)];
     const UpstreamPool& pool = worker.upstreams();
     const auto load = [&](const SocketAddress& address) { return pool.load({address, backend.app_protocol, tls}); };

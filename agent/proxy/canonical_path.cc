@@ -51,6 +51,18 @@ bool is_canonical_segment(std::string_view segment)
     return !is_dots(segment) && !is_masked_dots(segment);
 }
 
+// Whether there is nothing in it that could need a change, as in nearly every path.
+bool is_plain(std::string_view raw)
+{
+    char before = '\0';
+    for (const char c : raw) {
+        if (!is(c, http1::kSegment) && ((c != '/' && c != '.') || before == '/'))
+            return false;
+        before = c;
+    }
+    return true;
+}
+
 // Length of the part of `raw`, up to and with a '/', that needs no change; all of it when the path is canonical.
 std::size_t canonical_length(std::string_view raw)
 {
@@ -114,10 +126,10 @@ bool apply_dots(std::span<char> out, std::size_t start, std::size_t& size)
 
 std::optional<std::string_view> canonical_path(std::string_view raw, std::span<char> out)
 {
-    if (raw == "*")  // asterisk-form of OPTIONS
-        return raw;
     if (!raw.starts_with('/'))
-        return std::nullopt;
+        return raw == "*" ? std::optional(raw) : std::nullopt;  // asterisk-form of OPTIONS
+    if (is_plain(raw))
+        return raw;
     std::size_t read = canonical_length(raw);
     if (read == raw.size())
         return raw;

@@ -26,7 +26,9 @@ void Exchange::reset()
 {
     client_ = nullptr;
     upstream_ = nullptr;
-    snapshot_.reset();
+    // Kept for the next request, which would count the same references again: of all workers, so that it costs.
+    if (snapshot_ != worker_->snapshot())
+        forget_snapshot();
     counters_ = nullptr;
     backend_ = nullptr;
     response_modifier_ = nullptr;
@@ -48,13 +50,14 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
     has_body_ = !body.empty();
     body_ = std::move(body);
     request_ended_ = end;
-    is_head_ = head.method == "HEAD";
+    is_head_ = http1::is_text(head.method, "HEAD");
     grpc_ = grpc::is_grpc({head.headers, head.header_count});
-    snapshot_ = worker_->snapshot();
+    if (snapshot_ != worker_->snapshot())
+        snapshot_ = worker_->snapshot();
     const auto& target = snapshot_->find(from.local, plan::Protocol::Tcp);
     if (target.http == nullptr)
         return answer(404);  // the listener is gone since the connection came
-    const auto path = head.path == "*" ? std::optional(head.path) : canonical_path(head.path, worker_->scratch().path);
+    const auto path = canonical_path(head.path, worker_->scratch().path);
     if (!path)
         return answer(400);
     const auto route = target.http->route({.method = head.method,

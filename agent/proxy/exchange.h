@@ -39,7 +39,8 @@ protected:
 class Exchange final : public UpstreamUser {
 public:
     explicit Exchange(Worker& worker);
-    void reset();  // as new, for the pool
+    void reset();                                  // as new, for the pool, but that it holds the current snapshot
+    void forget_snapshot() { snapshot_.reset(); }  // in the pool
 
     // From the client's side. `head` need only live during the call. `body`: what is here of it; `end`: that is all.
     void begin(Downstream& client, const Arrival& from, const http1::RequestHead& head, Bytes body, bool end);

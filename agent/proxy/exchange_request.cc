@@ -11,13 +11,6 @@ namespace {
 
 constexpr unsigned kConnectAttempts = 3;
 
-// Methods that may be sent twice without harm (RFC 9110 section 9.2.2).
-bool is_idempotent(std::string_view method)
-{
-    return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" || method == "PUT" ||
-           method == "DELETE";
-}
-
 }  // namespace
 
 void Exchange::connect(bool fresh)
@@ -127,7 +120,7 @@ void Exchange::on_upstream_failed(UpstreamFailure failure)
     }
     // A pooled connection may just have been closed by the backend, and what it refused unseen may go again.
     const bool is_safe = failure == UpstreamFailure::Unhandled || failure == UpstreamFailure::Refused ||
-                         (failure == UpstreamFailure::Lost && was_reused && is_idempotent(head_.method));
+                         (failure == UpstreamFailure::Lost && was_reused && head_.is_idempotent);
     if (is_safe && !body_sent_ && request_ended_ && tried_.size() < kConnectAttempts) {
         tried_.push_back(target_.address);
         return connect(failure != UpstreamFailure::Refused);

@@ -8,21 +8,6 @@
 namespace sluice::proxy {
 namespace {
 
-// Fields that the gateway writes itself: a client's own are never passed on.
-bool is_owned_by_gateway(std::string_view name)
-{
-    switch (name.size()) {
-    case 4: return http1::is_named(name, "host");
-    case 6: return http1::is_named(name, "expect");
-    case 9: return http1::is_named(name, "forwarded");
-    case 14: return http1::is_named(name, "content-length");
-    case 15: return http1::is_named(name, "x-forwarded-for");
-    case 16: return http1::is_named(name, "x-forwarded-host");
-    case 17: return http1::is_named(name, "transfer-encoding") || http1::is_named(name, "x-forwarded-proto");
-    default: return false;
-    }
-}
-
 // Whether a field that came is not to pass, for a modifier sets or removes it.
 bool is_replaced(const model::HeaderModifier& modifier, std::string_view name)
 {
@@ -35,21 +20,46 @@ class Writer {
 public:
     Writer(ForwardedHead& out, bool to_http2) : out_(&out), to_http2_(to_http2) {}
     // A field of HTTP/1's form alone.
-    void line(std::string_view name, std::string_view value) { http1::append_field(out_->text, name, value); }
-    void field(std::string_view name, std::string_view value)
+    template <class Name> void line(const Name& name, std::string_view value)
+    {
+        http1::append_field(out_->text, name, value);
+    }
+    template <class Name> void field(const Name& name, std::string_view value)
     {
         const std::size_t at = out_->text.size();
         line(name, value);
+        if (to_http2_)
+            note(at, std::string_view(name).size(), value.size());
+    }
+    // Those of `headers` that `passes(header)`.
+    template <class Passes> void fields(std::span<const http1::Header> headers, const Passes& passes)
+    {
         if (!to_http2_)
-            return;
-        out_->fields.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + name.size() + 2),
-                                static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size())});
+            return http1::append_fields(out_->text, headers, passes);
+        for (const http1::Header& header : headers) {
+            if (passes(header))
+                field(header.name, header.value);
+        }
     }
 
 private:
+    void note(std::size_t at, std::size_t name_size, std::size_t value_size)
+    {
+        out_->fields.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + name_size + 2),
+                                static_cast<std::uint32_t>(value_size), static_cast<std::uint16_t>(name_size)});
+    }
+
     ForwardedHead* out_;
     bool to_http2_;
 };
+
+// Methods that may be sent twice without harm (RFC 9110 section 9.2.2).
+bool is_idempotent(std::string_view method)
+{
+    using http1::is_text;
+    return is_text(method, "GET") || is_text(method, "HEAD") || is_text(method, "OPTIONS") ||
+           is_text(method, "TRACE") || is_text(method, "PUT") || is_text(method, "DELETE");
+}
 
 // Methods whose requests have a body as a rule: without one they say so to an HTTP/1 backend (RFC 9110 section 8.6).
 bool expects_length(std::string_view method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
@@ -73,7 +83,7 @@ void write_framing(Writer& writer, ForwardedHead& out, const http1::RequestHead&
 // (RFC 7540 section 3.2), HTTP itself and TLS (RFC 2817).
 bool may_upgrade(std::span<const http1::Header> headers)
 {
-    for (std::string_view list = http1::value_of(headers, "upgrade"); !list.empty();) {
+    for (std::string_view list = http1::value_of(headers, http1::FieldName::Upgrade); !list.empty();) {
         const std::string_view protocol = http1::next_element(list);
         const std::string_view name = protocol.substr(0, protocol.find('/'));
         for (const std::string_view barred : {"h2c", "h2", "http", "tls"}) {
@@ -89,21 +99,22 @@ void write_forwarded_fields(Writer& writer, std::span<const http1::Header> heade
                             std::string_view authority)
 {
     std::string chain;
+    std::string_view addresses = from.peer;
     std::string_view scheme = from.tls ? "https" : "http";
     if (from.trusted) {
         for (const http1::Header& header : headers) {
-            if (http1::is_named(header.name, "x-forwarded-for") && !header.value.empty())
+            if (header.known == http1::FieldName::XForwardedFor && !header.value.empty())
                 chain.append(header.value).append(", ");
         }
-        const std::string_view said = http1::value_of(headers, "x-forwarded-proto");
+        addresses = chain.append(from.peer);
+        const std::string_view said = http1::value_of(headers, http1::FieldName::XForwardedProto);
         if (said == "http" || said == "https")
             scheme = said;
-        const std::string_view host = http1::value_of(headers, "x-forwarded-host");
+        const std::string_view host = http1::value_of(headers, http1::FieldName::XForwardedHost);
         if (http1::is_authority(host))
             authority = host;
     }
-    chain += from.peer;
-    writer.field("X-Forwarded-For", chain);
+    writer.field("X-Forwarded-For", addresses);
     writer.field("X-Forwarded-Proto", scheme);
     writer.field("X-Forwarded-Host", authority);
 }
@@ -116,13 +127,14 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
     const std::span<const http1::Header> headers(head.headers, head.header_count);
     // An upgrade with a body is forwarded as the plain request that it is too: a tunnel could begin amid the body.
     out.upgrade = head.upgrade && end && !to_http2 && may_upgrade(headers);
-    out.is_head = head.method == "HEAD";
-    out.method.assign(head.method);
+    out.is_head = http1::is_text(head.method, "HEAD");
+    out.is_idempotent = is_idempotent(head.method);
     // HTTP/1.0 without Host
     const std::string own_authority = head.authority.empty() ? from.local.to_string() : std::string();
     const std::string_view authority = head.authority.empty() ? own_authority : head.authority;
     const std::string_view mark = std::string_view("?").substr(head.query.empty() ? 1 : 0);
     if (to_http2) {
+        out.method.assign(head.method);
         out.authority.assign(authority);
         out.path.assign(path).append(mark).append(head.query);
         out.fields.clear();
@@ -131,13 +143,11 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
     text.clear();
     http1::append(text, head.method, " ", path, mark, head.query, " HTTP/1.1\r\nHost: ", authority, "\r\n");
     Writer writer(out, to_http2);
-    for (const http1::Header& header : headers) {
-        if (http1::is_hop_by_hop(header.name) || is_owned_by_gateway(header.name) ||
-            (head.names_fields && http1::has_token(headers, "connection", header.name)) ||
-            is_replaced(modifier, header.name))
-            continue;
-        writer.field(header.name, header.value);
-    }
+    writer.fields(headers, [&](const http1::Header& header) {
+        return !http1::is_hop_by_hop(header.known) && !http1::is_owned_by_gateway(header.known) &&
+               !(head.names_fields && http1::has_token(headers, "connection", header.name)) &&
+               !is_replaced(modifier, header.name);
+    });
     for (const auto* fields : {&modifier.set, &modifier.add}) {
         for (const model::HeaderField& field : *fields)
             writer.field(field.name, field.value);
@@ -148,9 +158,9 @@ void write_forwarded_head(ForwardedHead& out, const http1::RequestHead& head, st
         writer.field("te", "trailers");
     if (out.upgrade) {
         writer.line("Connection", "upgrade");
-        writer.line("Upgrade", http1::value_of(headers, "upgrade"));
+        writer.line("Upgrade", http1::value_of(headers, http1::FieldName::Upgrade));
     }
-    text += "\r\n";
+    http1::append(text, "\r\n");
 }
 
 std::string redirect_location(const model::Redirect& redirect, const http1::RequestHead& head, std::string_view path,
@@ -206,9 +216,9 @@ ResponseFilter::ResponseFilter(const http1::ResponseHead& head, const model::Hea
 
 bool ResponseFilter::passes(const http1::Header& header) const
 {
-    if (http1::is_hop_by_hop(header.name))
+    if (http1::is_hop_by_hop(header.known))
         return false;
-    if (owns_length_ && http1::is_named(header.name, "content-length"))
+    if (owns_length_ && header.known == http1::FieldName::ContentLength)
         return false;
     if (modifier_ != nullptr && is_replaced(*modifier_, header.name))
         return false;

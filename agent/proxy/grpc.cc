@@ -34,7 +34,7 @@ Code code_of(int http_status)
 bool is_grpc(std::span<const http1::Header> headers)
 {
     constexpr std::string_view kType = "application/grpc";
-    const std::string_view type = http1::value_of(headers, "content-type");
+    const std::string_view type = http1::value_of(headers, http1::FieldName::ContentType);
     return type.size() >= kType.size() && http1::equals_ignoring_case(type.substr(0, kType.size()), kType) &&
            (type.size() == kType.size() || type[kType.size()] == '+' || type[kType.size()] == ';');
 }

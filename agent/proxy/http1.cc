@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names: of refusals, and of the fields that belong to one hop.
+// Names of refusals, and fields by their names.
 #include "agent/proxy/http1.h"
 
 #include <algorithm>
@@ -62,23 +62,6 @@ bool equals_ignoring_case_of_size(const char* a, const char* b, std::size_t size
     return to_lower_word(load_word(a + size - kWordBytes)) == to_lower_word(load_word(b + size - kWordBytes));
 }
 
-// RFC 9110 section 7.6.1; the proxy's own challenge; Trailer, since trailers are dropped; HTTP2-Settings, since an
-// upgrade to h2c is not passed on.
-bool is_hop_by_hop(std::string_view name)
-{
-    switch (name.size()) {
-    case 2: return is_named(name, "te");
-    case 7: return is_named(name, "trailer") || is_named(name, "upgrade");
-    case 10: return is_named(name, "connection") || is_named(name, "keep-alive");
-    case 14: return is_named(name, "http2-settings");
-    case 16: return is_named(name, "proxy-connection");
-    case 17: return is_named(name, "transfer-encoding");
-    case 18: return is_named(name, "proxy-authenticate");
-    case 19: return is_named(name, "proxy-authorization");
-    default: return false;
-    }
-}
-
 void RequestHead::reset()
 {
     method = target = path = query = authority = {};
@@ -102,19 +85,28 @@ void ResponseHead::reset()
     content_length = 0;
 }
 
-const Header* find_field(std::span<const Header> headers, std::string_view name)
+const Header* find_field(std::span<const Header> headers, FieldName name)
 {
     for (const Header& header : headers) {
-        if (equals_ignoring_case(header.name, name))
+        if (header.known == name)
             return &header;
     }
     return nullptr;
 }
 
-std::string_view value_of(std::span<const Header> headers, std::string_view name)
+std::string_view value_of(std::span<const Header> headers, FieldName name)
 {
     const Header* field = find_field(headers, name);
     return field == nullptr ? std::string_view{} : field->value;
+}
+
+std::string_view value_of(std::span<const Header> headers, std::string_view name)
+{
+    for (const Header& header : headers) {
+        if (equals_ignoring_case(header.name, name))
+            return header.value;
+    }
+    return {};
 }
 
 bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token)
@@ -128,11 +120,6 @@ bool has_token(std::span<const Header> headers, std::string_view name, std::stri
         }
     }
     return false;
-}
-
-void append_field(std::string& head, std::string_view name, std::string_view value)
-{
-    append(head, name, ": ", value, "\r\n");
 }
 
 }  // namespace sluice::proxy::http1

@@ -9,13 +9,21 @@
 #include <string>
 #include <string_view>
 
+#include "agent/proxy/field_name.h"
 #include "agent/proxy/words.h"
 
 namespace sluice::proxy::http1 {
 
 struct Header {
+    Header() = default;
+    Header(std::string_view its_name, std::string_view its_value)
+        : name(its_name), value(its_value), known(field_name(its_name))
+    {
+    }
     std::string_view name;   // as received
     std::string_view value;  // without surrounding whitespace
+    FieldName known = FieldName::Other;
+    bool is_line = false;  // both are views into one text that has them as "name: value" CR LF
 };
 
 enum class Framing : std::uint8_t { None, Length, Chunked, UntilClose };
@@ -110,8 +118,6 @@ struct ParseResult {
 [[nodiscard]] ParseResult parse_response(std::string_view data, const HeadLimits& limits,
                                          std::string_view request_method, ResponseHead& out);
 
-// Hop-by-hop fields (RFC 9110 7.6.1): never forwarded, as are those that Connection names.
-[[nodiscard]] bool is_hop_by_hop(std::string_view name);
 [[nodiscard]] bool equals_ignoring_case_of_size(const char* a, const char* b, std::size_t size);
 [[nodiscard]] inline bool equals_ignoring_case(std::string_view a, std::string_view b)
 {
@@ -120,8 +126,9 @@ struct ParseResult {
            (a.empty() || (((a[0] ^ b[0]) & ~kCase) == 0 && equals_ignoring_case_of_size(a.data(), b.data(), a.size())));
 }
 // The first field of that name; nullptr: none.
-[[nodiscard]] const Header* find_field(std::span<const Header> headers, std::string_view name);
+[[nodiscard]] const Header* find_field(std::span<const Header> headers, FieldName name);
 // Its value; empty: none.
+[[nodiscard]] std::string_view value_of(std::span<const Header> headers, FieldName name);
 [[nodiscard]] std::string_view value_of(std::span<const Header> headers, std::string_view name);
 // Whether a field `name` among these lists `token`.
 [[nodiscard]] bool has_token(std::span<const Header> headers, std::string_view name, std::string_view token);
@@ -139,11 +146,22 @@ private:
     const char* end_;
 };
 
-// Appends all parts to a head: no more than one growth of it.
+namespace detail {
+
+// Of a literal, whose length is known wherever this is called.
+template <std::size_t Size> [[nodiscard]] std::string_view text_of(const char (&literal)[Size])
+{
+    return {literal, Size - 1};
+}
+[[nodiscard]] inline std::string_view text_of(std::string_view text) { return text; }
+
+}  // namespace detail
+
+// Appends all parts, literals or views, to a head: no more than one growth of it.
 template <class... Parts> void append(std::string& head, const Parts&... parts)
 {
     const std::size_t before = head.size();
-    const std::size_t after = (before + ... + std::string_view(parts).size());
+    const std::size_t after = (before + ... + detail::text_of(parts).size());
     if (head.capacity() < after)
         head.reserve(2 * after);
     head.resize_and_overwrite(after, [&](char* text, std::size_t size) {
@@ -152,12 +170,40 @@ template <class... Parts> void append(std::string& head, const Parts&... parts)
             std::char_traits<char>::copy(at, part.data(), part.size());
             at += part.size();
         };
-        (add(parts), ...);
+        (add(detail::text_of(parts)), ...);
         return size;
     });
 }
-// Appends a field's line.
-void append_field(std::string& head, std::string_view name, std::string_view value);
+// Appends a field's line. Of a name that is a literal only constants remain.
+template <class Name> void append_field(std::string& head, const Name& name, std::string_view value)
+{
+    append(head, name, ": ", value, "\r\n");
+}
+// The same for those of `headers` that `passes(header)`: neighbours that came as lines in one copy.
+template <class Passes> void append_fields(std::string& head, std::span<const Header> headers, const Passes& passes)
+{
+    const char* run = nullptr;
+    const char* run_end = nullptr;
+    const auto append_run = [&] {
+        if (run != run_end)
+            head.append(run, run_end);
+        run = run_end = nullptr;
+    };
+    for (const Header& header : headers) {
+        if (!passes(header))
+            continue;
+        if (run_end != header.name.data() || !header.is_line)
+            append_run();
+        if (!header.is_line) {
+            append_field(head, header.name, header.value);
+            continue;
+        }
+        if (run == nullptr)
+            run = header.name.data();
+        run_end = header.value.data() + header.value.size() + 2;
+    }
+    append_run();
+}
 
 // Bytes of chunk extensions beyond what the data outweighs, and bytes of trailers: both are read and dropped.
 constexpr std::uint32_t kChunkOverheadMax = 8 * 1024;

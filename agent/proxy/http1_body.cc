@@ -91,7 +91,7 @@ void Http1Output::set_body(Bytes body, bool chunked, bool end)
         body_ = std::move(body);
         return;
     }
-    head.append(data) += std::exchange(tail_, {});
+    http1::append(head, data, std::exchange(tail_, {}));
 }
 
 std::span<const iovec> Http1Output::spans()

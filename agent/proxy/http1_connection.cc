@@ -72,7 +72,7 @@ void Http1Connection::read_head()
         in_.keep();
         return stream_->recv();
     }
-    is_head_ = head.method == "HEAD";
+    is_head_ = http1::is_text(head.method, "HEAD");
     if (parsed.status == http1::Status::Invalid)
         return refuse(http1::status_code(parsed.reject));
     begin(head, parsed.head_bytes);
@@ -195,10 +195,8 @@ void Http1Connection::begin_head(const http1::ResponseHead& response, const mode
     std::string& head = queued().head;
     http1::append(head, "HTTP/1.1 ", http1::NumberText(response.status).view(), " ", response.reason, "\r\n");
     const ResponseFilter filter(response, modifier);
-    for (const http1::Header& header : std::span(response.headers, response.header_count)) {
-        if (filter.passes(header))
-            http1::append_field(head, header.name, header.value);
-    }
+    http1::append_fields(head, {response.headers, response.header_count},
+                         [&filter](const http1::Header& header) { return filter.passes(header); });
     filter.add_own([&head](std::string_view name, std::string_view value) { http1::append_field(head, name, value); });
 }
 
@@ -222,13 +220,14 @@ void Http1Connection::send_response(const http1::ResponseHead& response, bool en
     }
     if (response.status == 101) {
         http1::append_field(head, "Connection", "upgrade");
-        http1::append_field(head, "Upgrade", http1::value_of({response.headers, response.header_count}, "upgrade"));
+        http1::append_field(head, "Upgrade",
+                            http1::value_of({response.headers, response.header_count}, http1::FieldName::Upgrade));
     } else if (!keep_alive_) {
         http1::append_field(head, "Connection", "close");
     } else if (minor_version_ == 0) {
         http1::append_field(head, "Connection", "keep-alive");
     }
-    head += "\r\n";
+    http1::append(head, "\r\n");
     worker_->flush_soon(*this);
 }
 

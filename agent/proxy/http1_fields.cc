@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The field lines of a message head, read in place.
 #include <algorithm>
+#include <experimental/simd>
 #include <limits>
 
 #include "agent/proxy/http1_grammar.h"
@@ -12,6 +13,39 @@ namespace {
 constexpr std::uint8_t kConnectionOptionsMax =
     32;  // of all Connection fields: each is compared with every field's name
 constexpr std::size_t kAuthorityBytesMax = 254 + 1 + 5;  // a name with its trailing dot, ':', a port
+
+namespace simd = std::experimental;
+using Block = simd::fixed_size_simd<std::uint8_t, 16>;
+
+// The first byte from `at` on that is not `wanted`. `may_differ(block)` is a mask: whose bit is clear surely is.
+template <class MayDiffer>
+[[gnu::always_inline]] inline const char* find_end(const char* at, const char* end, CharClass wanted,
+                                                   const MayDiffer& may_differ)
+{
+    while (end - at >= static_cast<std::ptrdiff_t>(Block::size())) {
+        const auto doubtful = may_differ(Block(reinterpret_cast<const std::uint8_t*>(at), simd::element_aligned));
+        if (simd::none_of(doubtful)) {
+            at += Block::size();
+            continue;
+        }
+        at += simd::find_first_set(doubtful);
+        if (!is(*at, wanted))
+            return at;
+        ++at;
+    }
+    while (at != end && is(*at, wanted))
+        ++at;
+    return at;
+}
+
+const char* host_end(const char* at, const char* end)
+{
+    return find_end(at, end, kHost, [](const Block& bytes) {
+        const Block from_a = (bytes | 0x20) - int{'a'};
+        const Block from_dash = bytes - int{'-'};  // "-./" and the digits
+        return from_a > 'z' - 'a' && (from_dash > '9' - '-' || bytes == int{'/'});
+    });
+}
 
 std::string_view trim(std::string_view text)
 {
@@ -26,15 +60,15 @@ std::string_view trim(std::string_view text)
 bool is_port(std::string_view text)
 {
     unsigned port = 0;
-    for (const char c : text) {
-        if (!is_digit(c) || text.size() > 5)
+    for (const char c : text.substr(0, 6)) {
+        if (!is_digit(c))
             return false;
         port = port * 10 + static_cast<unsigned>(c - '0');
     }
-    return port <= 65535;
+    return text.size() <= 5 && port <= 65535;
 }
 
-Reject note_content_length(std::string_view value, Fields& fields)
+[[gnu::noinline]] Reject note_content_length(std::string_view value, Fields& fields)
 {
     if (fields.has_length)
         return value == fields.length_text ? Reject::None : Reject::ContentLength;
@@ -53,7 +87,7 @@ Reject note_content_length(std::string_view value, Fields& fields)
     return value.empty() ? Reject::ContentLength : Reject::None;
 }
 
-Reject note_connection(std::string_view list, Fields& fields)
+[[gnu::noinline]] Reject note_connection(std::string_view list, Fields& fields)
 {
     while (!list.empty()) {
         const std::string_view option = next_element(list);
@@ -67,69 +101,61 @@ Reject note_connection(std::string_view list, Fields& fields)
             fields.connection_upgrade = true;
         else if (!std::ranges::all_of(option, [](char c) { return is(c, kToken); }))
             return Reject::HeaderValue;
-        else if (!option.empty() && !is_hop_by_hop(option))
+        else if (!option.empty() && !is_hop_by_hop(field_name(option)))
             fields.names_fields = true;
     }
     return Reject::None;
 }
 
-// Lengths first: most fields are none of these.
 Reject note_field(const Header& header, Fields& fields)
 {
-    switch (header.name.size()) {
-    case 4:
-        if (is_named(header.name, "host")) {
-            fields.host = header.value;
-            fields.hosts = fields.hosts == 0 ? 1 : 2;
-        }
+    switch (header.known) {
+    case FieldName::Host:
+        fields.host = header.value;
+        fields.hosts = fields.hosts == 0 ? 1 : 2;
         break;
-    case 6:
-        if (is_named(header.name, "expect") && is_named(header.value, "100-continue"))
+    case FieldName::Expect:
+        if (is_named(header.value, "100-continue"))
             fields.expect_continue = true;
         break;
-    case 7:
-        if (is_named(header.name, "upgrade"))
-            fields.upgrade = true;
-        break;
-    case 10:
-        if (is_named(header.name, "connection"))
-            return note_connection(header.value, fields);
-        break;
-    case 14:
-        if (is_named(header.name, "content-length"))
-            return note_content_length(header.value, fields);
-        break;
-    case 17:
-        if (is_named(header.name, "transfer-encoding")) {
-            fields.transfer_encodings = fields.transfer_encodings == 0 ? 1 : 2;
-            fields.chunked = is_named(header.value, "chunked");
-        }
+    case FieldName::Upgrade: fields.upgrade = true; break;
+    case FieldName::Connection: return note_connection(header.value, fields);
+    case FieldName::ContentLength: return note_content_length(header.value, fields);
+    case FieldName::TransferEncoding:
+        fields.transfer_encodings = fields.transfer_encodings == 0 ? 1 : 2;
+        fields.chunked = is_named(header.value, "chunked");
         break;
     default: break;
     }
     return Reject::None;
 }
 
-Verdict read_field(Cursor& cursor, CharClass name_class, Header& header)
+// Of anything but a name and its colon: why it is refused.
+[[gnu::noinline]] Verdict refuse_name(Cursor cursor, std::string_view name)
 {
-    if (*cursor.at == ' ' || *cursor.at == '\t')
-        return invalid(Reject::ObsFold);
-    const char* const name = cursor.at;
-    cursor.skip_name(name_class);
     if (cursor.done())
         return {Status::Incomplete};
-    header.name = cursor.since(name);
+    const bool is_space = *cursor.at == ' ' || *cursor.at == '\t';
+    if (name.empty())
+        return invalid(is_space ? Reject::ObsFold : Reject::HeaderName);
     if (*cursor.at == '\n')
         return invalid(Reject::BareLineFeed);
-    if (header.name.empty())
-        return invalid(Reject::HeaderName);
-    if (*cursor.at == ' ' || *cursor.at == '\t')
-        return invalid(Reject::SpaceBeforeColon);
-    if (*cursor.at != ':')
-        return invalid(Reject::HeaderName);
-    const char* const value = ++cursor.at;
-    cursor.skip_text();
-    header.value = trim(cursor.since(value));
+    return invalid(is_space ? Reject::SpaceBeforeColon : Reject::HeaderName);
+}
+
+// Not at an end of line.
+Verdict read_field(Cursor& cursor, CharClass name_class, Header& header)
+{
+    header.name = cursor.take_name(name_class);
+    if (cursor.done() || *cursor.at != ':' || header.name.empty())
+        return refuse_name(cursor, header.name);
+    ++cursor.at;
+    const bool has_space = !cursor.done() && *cursor.at == ' ';
+    cursor.at += has_space ? 1 : 0;
+    const std::string_view text = cursor.take_text();
+    header.value = trim(text);
+    header.is_line = has_space && header.value.size() == text.size();
+    header.known = field_name(header.name);
     return take_line_end(cursor, Reject::HeaderValue);
 }
 
@@ -156,51 +182,28 @@ bool is_authority(std::string_view text)
         return inside.find(':') != std::string_view::npos && inside.find('%') == std::string_view::npos &&
                IpAddress::parse(inside).has_value() && (after.empty() || (after[0] == ':' && is_port(after.substr(1))));
     }
-    const std::size_t colon = text.find(':');
-    const std::string_view name = text.substr(0, colon);
-    if (name.empty() || name == "." || !std::ranges::all_of(name, [](char c) { return is(c, kHost); }))
+    Cursor cursor{text.data(), text.data() + text.size()};
+    cursor.at = host_end(cursor.at, cursor.end);
+    const std::string_view name = cursor.since(text.data());
+    if (name.empty() || name == ".")
         return false;
-    return colon == std::string_view::npos || is_port(text.substr(colon + 1));
+    return cursor.done() || (*cursor.at == ':' && is_port(cursor.rest().substr(1)));
 }
 
-void Cursor::skip_text()
+const char* text_end(const char* at, const char* end)
 {
-    while (end - at >= 8) {
-        const std::uint64_t word = load_word(at);
-        // Bytes below 0x20, and those that are 0x7f; of each kind the first is found right (Hacker's Delight 6-1).
-        const std::uint64_t below = (word - kOnes * 0x20) & ~word & kHighs;
-        const std::uint64_t del = word ^ (kOnes * 0x7f);
-        const std::uint64_t odd = below | ((del - kOnes) & ~del & kHighs);
-        at += first_of(odd);
-        if (odd == 0)
-            continue;
-        if (*at != '\t')
-            return;
-        ++at;
-    }
-    skip(kText);
+    return find_end(at, end, kText, [](const Block& bytes) { return bytes < 0x20 || bytes == 0x7f; });
 }
 
-void Cursor::skip_name(CharClass wanted)
+const char* name_end(const char* at, const char* end, CharClass wanted)
 {
-    while (end - at >= 8) {
-        const std::uint64_t word = load_word(at);
-        const std::uint64_t low = (word | kOnes * 0x20) & ~kHighs;  // letters in lower case; no sum below carries
-        const std::uint64_t letter = (low + kOnes * (0x80 - 'a')) & ~(low + kOnes * (0x7f - 'z')) & ~word;
-        const std::uint64_t dash = word ^ (kOnes * '-');
-        const std::uint64_t is_dash = ~(((dash & ~kHighs) + ~kHighs) | dash);
-        const std::uint64_t other = ~(letter | is_dash) & kHighs;
-        at += first_of(other);
-        if (other == 0)
-            continue;
-        if (!is(*at, wanted))
-            return;
-        ++at;
-    }
-    skip(wanted);
+    return find_end(at, end, wanted, [](const Block& bytes) {
+        const Block from_a = (bytes | 0x20) - int{'a'};  // letters, of both cases, are below 26
+        return from_a > 'z' - 'a' && bytes != int{'-'};
+    });
 }
 
-Verdict refuse_line_end(const Cursor& cursor, Reject otherwise)
+[[gnu::noinline]] Verdict refuse_line_end(Cursor cursor, Reject otherwise)
 {
     if (cursor.done())
         return {Status::Incomplete};
@@ -211,14 +214,20 @@ Verdict refuse_line_end(const Cursor& cursor, Reject otherwise)
     return invalid(otherwise);
 }
 
-Verdict read_fields(Cursor& cursor, CharClass name_class, std::size_t count_max, Header* headers, Fields& fields)
+// Everything that each field goes through in one function: what is called would cost more to call.
+[[gnu::flatten]] Verdict read_fields(Cursor& from, CharClass name_class, std::size_t count_max, Header* headers,
+                                     Fields& fields)
 {
     const std::size_t room = std::min(count_max, kHeadersMax);
+    Cursor cursor = from;  // in registers, where the other is in memory
     for (std::size_t lines = 0;; ++lines) {
         if (cursor.done())
             return {Status::Incomplete};
-        if (*cursor.at == '\r' || *cursor.at == '\n')
-            return take_line_end(cursor, Reject::HeaderName);
+        if (*cursor.at == '\r' || *cursor.at == '\n') {
+            const Verdict verdict = take_line_end(cursor, Reject::HeaderName);
+            from = cursor;
+            return verdict;
+        }
         if (lines == room)
             return invalid(Reject::HeaderTooMany);
         Header& header = headers[fields.count];
@@ -227,7 +236,7 @@ Verdict read_fields(Cursor& cursor, CharClass name_class, std::size_t count_max,
         const bool had_length = fields.has_length;
         if (const Reject reject = note_field(header, fields); reject != Reject::None)
             return invalid(reject);
-        const bool repeats_length = had_length && is_named(header.name, "content-length");
+        const bool repeats_length = had_length && header.known == FieldName::ContentLength;
         if (!repeats_length)
             ++fields.count;
     }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "agent/proxy/http1.h"
 
@@ -19,6 +20,7 @@ enum CharClass : std::uint8_t {
     kTarget = 16,      // any visible ASCII but '#': the query, where clients send more than RFC 3986 has
     kHost = 32,        // unreserved characters; sub-delims and escapes are in no name that resolves
     kUnreserved = 64,  // RFC 3986 section 2.3
+    kSegment = 128,    // kPath without '/', and without '.' and '%', which ask for a second look
 };
 
 namespace grammar_detail {
@@ -45,6 +47,8 @@ constexpr std::array<std::uint8_t, 256> make_classes()
             bits |= kTarget;
         if (is_alnum(c) || is_one_of(c, "-._~"))
             bits |= kHost | kUnreserved;
+        if ((bits & kPath) != 0 && !is_one_of(c, "/.%"))
+            bits |= kSegment;
         classes[static_cast<std::size_t>(c)] = static_cast<std::uint8_t>(bits);
     }
     return classes;
@@ -89,6 +93,11 @@ struct Verdict {
 };
 [[nodiscard]] constexpr Verdict invalid(Reject reject) { return {Status::Invalid, reject}; }
 
+// The first byte of a text that is not of kText; of a name, that is not `wanted`. In blocks: names are letters and '-'
+// for the most part.
+[[nodiscard]] const char* text_end(const char* at, const char* end);
+[[nodiscard]] const char* name_end(const char* at, const char* end, CharClass wanted);
+
 struct Cursor {
     const char* at;
     const char* end;
@@ -103,13 +112,19 @@ struct Cursor {
         while (at != end && is(*at, wanted))
             ++at;
     }
-    // The same in words of eight bytes: kText, and a class of names, which are letters and '-' for the most part.
-    void skip_text();
-    void skip_name(CharClass wanted);
+    [[nodiscard]] std::string_view take_text() { return take(text_end(at, end)); }
+    [[nodiscard]] std::string_view take_name(CharClass wanted) { return take(name_end(at, end, wanted)); }
+
+private:
+    std::string_view take(const char* to)
+    {
+        const char* const start = std::exchange(at, to);
+        return since(start);
+    }
 };
 
 // Of anything but CR LF: why it is refused.
-[[nodiscard]] Verdict refuse_line_end(const Cursor& cursor, Reject otherwise);
+[[nodiscard]] Verdict refuse_line_end(Cursor cursor, Reject otherwise);
 // Takes CR LF. Anything else is refused with `otherwise`, a bare LF by its own name.
 [[nodiscard, gnu::always_inline]] inline Verdict take_line_end(Cursor& cursor, Reject otherwise)
 {

@@ -23,7 +23,7 @@ Verdict read_method(Cursor& cursor, RequestHead& out)
     if (*cursor.at != ' ' || out.method.empty())
         return invalid(Reject::RequestLine);
     ++cursor.at;
-    return out.method == "CONNECT" ? invalid(Reject::Method) : Verdict{};
+    return is_text(out.method, "CONNECT") ? invalid(Reject::Method) : Verdict{};
 }
 
 Verdict read_target(Cursor& cursor, RequestHead& out)
@@ -45,10 +45,10 @@ Verdict read_target(Cursor& cursor, RequestHead& out)
 
 Verdict read_version(Cursor& cursor, RequestHead& out)
 {
-    constexpr std::string_view kUsual = "HTTP/1.1\r\n";
-    if (cursor.rest().starts_with(kUsual)) {
+    constexpr char kUsual[] = "HTTP/1.1\r\n";
+    if (has_prefix(cursor.rest(), kUsual)) {
         out.minor_version = 1;
-        cursor.at += kUsual.size();
+        cursor.at += sizeof kUsual - 1;
         return {};
     }
     constexpr std::string_view kShape = "HTTP/0.0";
@@ -76,7 +76,9 @@ bool split_path(std::string_view rest, RequestHead& out)
     const std::size_t mark = rest.find('?');
     out.path = rest.substr(0, mark);
     out.query = mark == std::string_view::npos ? std::string_view{} : rest.substr(mark + 1);
-    return std::ranges::all_of(out.path, [](char c) { return is(c, kPath); });
+    Cursor cursor{out.path.data(), out.path.data() + out.path.size()};
+    cursor.skip(kPath);
+    return cursor.done();
 }
 
 bool split_absolute_form(RequestHead& out)

@@ -9,12 +9,12 @@ namespace {
 Verdict read_status_line(Cursor& cursor, ResponseHead& out)
 {
     constexpr std::string_view kShape = "HTTP/0.0 000";
-    constexpr std::string_view kUsual = "HTTP/1.1 ";
+    constexpr char kUsual[] = "HTTP/1.1 ";
     const char* const start = cursor.at;
     std::string_view shape = kShape;
-    if (cursor.rest().starts_with(kUsual)) {
-        cursor.at += kUsual.size();
-        shape.remove_prefix(kUsual.size());
+    if (has_prefix(cursor.rest(), kUsual)) {
+        cursor.at += sizeof kUsual - 1;
+        shape.remove_prefix(sizeof kUsual - 1);
     }
     for (const char wanted : shape) {
         if (cursor.done())
@@ -36,9 +36,8 @@ Verdict read_status_line(Cursor& cursor, ResponseHead& out)
     if (cursor.done())
         return {Status::Incomplete};
     if (*cursor.at == ' ') {  // the space is left out by many servers when the reason is
-        const char* const reason = ++cursor.at;
-        cursor.skip_text();
-        out.reason = cursor.since(reason);
+        ++cursor.at;
+        out.reason = cursor.take_text();
     }
     return take_line_end(cursor, Reject::StatusLine);
 }

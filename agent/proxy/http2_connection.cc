@@ -94,14 +94,14 @@ int Http2Connection::Request::read_head(http1::RequestHead& head) const
     // As over HTTP/1 (kRequestName): backends of the CGI kind take '_' for '-'.
     if (std::ranges::any_of(headers, [](const http1::Header& header) { return header.name.contains('_'); }))
         return 400;
-    const http1::Header* host = http1::find_field(headers, "host");
+    const http1::Header* host = http1::find_field(headers, http1::FieldName::Host);
     if (host != nullptr && !head.authority.empty() && !http1::equals_ignoring_case(host->value, head.authority))
         return 400;  // RFC 9113 section 8.3.1
     if (head.authority.empty() && host != nullptr)
         head.authority = host->value;
     if (!http1::is_authority(head.authority))
         return 400;
-    const std::string_view length = http1::value_of(headers, "content-length");
+    const std::string_view length = http1::value_of(headers, http1::FieldName::ContentLength);
     head.expect_continue = http1::has_token(headers, "expect", "100-continue");
     head.framing = is_head_alone_ ? http1::Framing::None : http1::Framing::Chunked;
     if (!length.empty()) {

@@ -60,13 +60,15 @@ void Http2Fields::clear()
 
 http1::Header Http2Fields::header(const Entry& entry) const
 {
-    return {{text_.data() + entry.name, entry.name_size}, {text_.data() + entry.value, entry.value_size}};
+    return {{text_.data() + entry.name, entry.name_size}, value(entry)};
 }
+
+std::string_view Http2Fields::value(const Entry& entry) const { return {text_.data() + entry.value, entry.value_size}; }
 
 std::string_view Http2Fields::pseudo(Pseudo which) const
 {
     const std::uint8_t place = pseudo_[static_cast<std::size_t>(which)];
-    return place == 0 ? std::string_view{} : header(entries_[place - 1U]).value;
+    return place == 0 ? std::string_view{} : value(entries_[place - 1U]);
 }
 
 std::uint8_t Http2Fields::fill(std::span<http1::Header> headers) const

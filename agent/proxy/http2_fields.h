@@ -39,6 +39,7 @@ private:
         std::uint32_t value_size;
     };
     [[nodiscard]] http1::Header header(const Entry& entry) const;
+    [[nodiscard]] std::string_view value(const Entry& entry) const;
     std::string text_;
     std::vector<Entry> entries_;
     std::array<std::uint8_t, 4> pseudo_{};  // their places in `entries_`, counted from 1; 0: none

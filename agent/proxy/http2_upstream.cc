@@ -136,7 +136,7 @@ void Http2Upstream::Call::begin_response()
         return fail(UpstreamFailure::Malformed);
     const std::span<const http1::Header> headers(head.headers, head.header_count);
     const bool is_whole = end_received_ && data_.empty() && !has_trailers_;
-    const std::string_view length = http1::value_of(headers, "content-length");
+    const std::string_view length = http1::value_of(headers, http1::FieldName::ContentLength);
     const bool is_bodiless = is_head_ || head.status == 204 || head.status == 304;
     head.framing = is_bodiless ? http1::Framing::None : is_whole ? http1::Framing::Length : http1::Framing::Chunked;
     if (!is_bodiless && !is_whole && !length.empty()) {

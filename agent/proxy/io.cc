@@ -48,9 +48,7 @@ Result<std::unique_ptr<Loop>> Loop::make(IoKind kind)
     return kind == IoKind::IoUring ? RingLoop::make() : EpollLoop::make();
 }
 
-void Loop::arm(Timer& timer, std::uint32_t after_ms) { timers_->arm(timer, now_ms_ + after_ms); }
-
-void Loop::disarm(Timer& timer) { TimerWheel::disarm(timer); }
+void Loop::hang(Timer& timer, std::uint64_t deadline_ms) { timers_->arm(timer, deadline_ms); }
 
 void Loop::queue(Completion& completion, int result, Buffer buffer, bool last)
 {

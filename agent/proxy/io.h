@@ -129,7 +129,16 @@ protected:
     Timer& operator=(const Timer&) = delete;
 
 private:
+    friend class Loop;
     friend class TimerWheel;
+    // Where the node hangs it does for a later deadline too. False: it must hang elsewhere.
+    [[nodiscard]] bool put_off(std::uint64_t deadline_ms)
+    {
+        if (link_ == nullptr || slot_ms_ > deadline_ms)
+            return false;
+        deadline_ms_ = deadline_ms;
+        return true;
+    }
     std::uint64_t deadline_ms_ = 0;  // monotonic_ms(); 0: not armed
     std::uint64_t slot_ms_ = 0;      // where the node hangs
     Timer* next_ = nullptr;
@@ -176,8 +185,12 @@ public:
     // Closes a descriptor on which nothing is pending. Descriptors that were used here must be closed by it.
     virtual void close(UniqueFd fd) = 0;
 
-    void arm(Timer& timer, std::uint32_t after_ms);
-    void disarm(Timer& timer);
+    void arm(Timer& timer, std::uint32_t after_ms)
+    {
+        if (!timer.put_off(now_ms_ + after_ms))
+            hang(timer, now_ms_ + after_ms);
+    }
+    void disarm(Timer& timer) { timer.deadline_ms_ = 0; }           // the node is taken out when its slot comes
     [[nodiscard]] std::uint64_t now_ms() const { return now_ms_; }  // of this turn
 
     // Waits for and handles one batch. Errors are fatal to the worker.
@@ -200,6 +213,8 @@ protected:
     bool woken_ = false;  // `wait` has seen the wake-up
 
 private:
+    void hang(Timer& timer, std::uint64_t deadline_ms);
+
     struct Ready {
         Completion* completion;
         int result;

@@ -36,7 +36,7 @@ void PathTrie::add_prefix(std::string_view prefix, Index index)
 PathTrie::Index PathTrie::deepest(std::string_view path) const
 {
     Index node = 0;
-    while (!path.empty()) {
+    while (!path.empty() && !nodes_[node].children.empty()) {
         const auto child = nodes_[node].children.find(take_segment(path));
         if (child == nodes_[node].children.end())
             break;

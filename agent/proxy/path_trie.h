@@ -42,8 +42,10 @@ public:
                 }
             }
         };
-        if (const auto found = exact_.find(path); found != exact_.end())
-            try_in_order(found->second);
+        if (!exact_.empty()) {  // or the hash would be for nothing
+            if (const auto found = exact_.find(path); found != exact_.end())
+                try_in_order(found->second);
+        }
         for (Index node = deepest(path); node != kNone; node = nodes_[node].parent)
             try_in_order(nodes_[node].indices);
         for (const Regex& regex : regexes_) {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "agent/proxy/http1_grammar.h"
+#include "agent/proxy/words.h"
 
 namespace sluice::proxy {
 
@@ -16,7 +16,7 @@ RequestHost::RequestHost(std::string_view authority)
     if (name.size() > bytes_.size())
         return;
     size_ = name.size();
-    std::ranges::transform(name, bytes_.begin(), http1::to_lower);
+    http1::copy_to_lower(bytes_.data(), name.data(), name.size());
 }
 
 void HostIndex::add(std::string_view hostname, Index index)

@@ -37,10 +37,8 @@ void TimerWheel::hang(Timer& timer)
 
 void TimerWheel::arm(Timer& timer, std::uint64_t deadline_ms)
 {
-    if (timer.link_ != nullptr && timer.slot_ms_ <= deadline_ms) {
-        timer.deadline_ms_ = deadline_ms;
+    if (timer.put_off(deadline_ms))
         return;
-    }
     unlink(timer);
     timer.deadline_ms_ = deadline_ms;
     hang(timer);

@@ -18,7 +18,6 @@ public:
     explicit TimerWheel(std::uint64_t now_ms) : tick_(now_ms / kTickMs) {}
 
     void arm(Timer& timer, std::uint64_t deadline_ms);
-    static void disarm(Timer& timer) { timer.deadline_ms_ = 0; }  // the node is taken out when its slot comes
     static void unlink(Timer& timer);
     // Calls `expire` of everything due. Callbacks may arm, disarm and destroy any timer.
     void advance(std::uint64_t now_ms);

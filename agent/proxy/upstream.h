@@ -23,12 +23,13 @@ struct ForwardedHead {
         std::uint16_t name_size;
     };
     std::string text;  // HTTP/1.1's form, with the empty line
-    std::string method;
     // For HTTP/2 alone:
+    std::string method;
     std::vector<Field> fields;  // of `text`, without Host and what frames the message; names as they came
     std::string authority;
     std::string path;  // with query
     bool is_head = false;
+    bool is_idempotent = false;  // RFC 9110 section 9.2.2
     bool upgrade = false;
     http1::Framing framing = http1::Framing::None;
 

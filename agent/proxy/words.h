@@ -35,25 +35,59 @@ static_assert(std::endian::native == std::endian::little);  // the first byte is
 // ASCII letters in lower case, every other byte as it is.
 [[nodiscard]] constexpr std::uint64_t to_lower_word(std::uint64_t word) { return word | case_bits(word, 'A', 'Z'); }
 
-// Of a word with the high bits of some bytes set: the place of the first one, 8 where there is none.
-[[nodiscard]] constexpr std::ptrdiff_t first_of(std::uint64_t bits) { return std::countr_zero(bits) / 8; }
+// Copies `size` bytes so.
+inline void copy_to_lower(char* to, const char* from, std::size_t size)
+{
+    const auto copy = [&](std::size_t at, std::size_t count) {
+        const std::uint64_t word = to_lower_word(load_word(from + at, count));
+        std::memcpy(to + at, &word, count);
+    };
+    if (size < kWordBytes) {
+        copy(0, size);
+        return;
+    }
+    for (std::size_t at = 0; at + kWordBytes < size; at += kWordBytes)
+        copy(at, kWordBytes);
+    copy(size - kWordBytes, kWordBytes);  // may overlap the one before
+}
 
-// Whether `name` is `lower`, a literal in lower case, but for the case of letters. Inline, so that of the literal only
-// constants remain.
-template <std::size_t Size>
-[[nodiscard, gnu::always_inline]] inline bool is_named(std::string_view name, const char (&lower)[Size])
+namespace words_detail {
+
+// Inline, so that of the literal only constants remain.
+template <bool IgnoresCase, std::size_t Size>
+[[nodiscard, gnu::always_inline]] inline bool begins_with(const char* text, const char (&literal)[Size])
 {
     constexpr std::size_t kLength = Size - 1;
     constexpr std::size_t kPart = kLength >= 8 ? 8 : kLength >= 4 ? 4 : kLength >= 2 ? 2 : 1;
-    if (name.size() != kLength)
-        return false;
     std::uint64_t difference = 0;
     for (std::size_t i = 0; i < (kLength + kPart - 1) / kPart; ++i) {
         const std::size_t at = i * kPart + kPart < kLength ? i * kPart : kLength - kPart;  // the last two may overlap
-        const std::uint64_t wanted = load_word(lower + at, kPart);
-        difference |= (load_word(name.data() + at, kPart) | case_bits(wanted, 'a', 'z')) ^ wanted;
+        const std::uint64_t wanted = load_word(literal + at, kPart);
+        const std::uint64_t ignored = IgnoresCase ? case_bits(wanted, 'a', 'z') : 0;
+        difference |= (load_word(text + at, kPart) | ignored) ^ wanted;
     }
     return difference == 0;
+}
+
+}  // namespace words_detail
+
+// Whether `name` is `lower`, a literal in lower case, but for the case of letters.
+template <std::size_t Size>
+[[nodiscard, gnu::always_inline]] inline bool is_named(std::string_view name, const char (&lower)[Size])
+{
+    return name.size() == Size - 1 && words_detail::begins_with<true>(name.data(), lower);
+}
+
+// Whether `text` is `literal`, byte for byte; or begins with it.
+template <std::size_t Size>
+[[nodiscard, gnu::always_inline]] inline bool is_text(std::string_view text, const char (&literal)[Size])
+{
+    return text.size() == Size - 1 && words_detail::begins_with<false>(text.data(), literal);
+}
+template <std::size_t Size>
+[[nodiscard, gnu::always_inline]] inline bool has_prefix(std::string_view text, const char (&literal)[Size])
+{
+    return text.size() >= Size - 1 && words_detail::begins_with<false>(text.data(), literal);
 }
 
 }  // namespace sluice::proxy::http1

@@ -193,6 +193,8 @@ void Worker::retire(Connection& connection)
 void Worker::set_snapshot(SnapshotPtr snapshot)
 {
     snapshot_ = std::move(snapshot);
+    for (Exchange* exchange : free_exchanges_)
+        exchange->forget_snapshot();
     counters_by_listener_.clear();
     upstreams_->sweep();
 }

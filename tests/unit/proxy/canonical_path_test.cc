@@ -81,6 +81,27 @@ TEST(CanonicalPath, ACanonicalPathIsNotCopied)
     }
 }
 
+// All of a few characters that matter: what is plain is found so without a look at its segments, and must be right.
+TEST(CanonicalPath, NoShortPathKeepsADotSegmentOrAnEmptyOne)
+{
+    const std::string_view set = "/.a%;~";
+    for (std::size_t i = 0; i < 6 * 6 * 6 * 6 * 6; ++i) {
+        std::string raw = "/";
+        for (std::size_t rest = i, at = 0; at < 5; ++at, rest /= set.size())
+            raw += set[rest % set.size()];
+        std::string buffer(raw.size(), '?');
+        const auto path = canonical_path(raw, buffer);
+        if (!path)
+            continue;
+        const std::string text(*path);
+        for (const char* bad : {"//", "/./", "/../", "/.;", "/..;"})
+            EXPECT_EQ((text + "/").find(bad),
+                      text.ends_with('/') && bad == std::string_view("//") ? text.size() - 1 : std::string::npos)
+                << raw << " is " << text;
+        EXPECT_EQ(canonical_path(text, {}), text) << raw;
+    }
+}
+
 TEST(CanonicalPath, WithoutRoomItIsRefused)
 {
     std::string buffer(4, '?');

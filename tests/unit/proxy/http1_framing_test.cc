@@ -125,9 +125,63 @@ TEST(Http1Framing, HopByHopFieldsAreKnownInAnyCase)
 {
     for (const char* name : {"Connection", "KEEP-ALIVE", "proxy-connection", "TE", "Trailer", "Transfer-Encoding",
                              "Upgrade", "Proxy-Authorization", "HTTP2-Settings"})
-        EXPECT_TRUE(is_hop_by_hop(name)) << name;
+        EXPECT_TRUE(is_hop_by_hop(field_name(name))) << name;
     for (const char* name : {"Host", "Content-Length", "Connection2", "", "Authorization", "Via"})
-        EXPECT_FALSE(is_hop_by_hop(name)) << name;
+        EXPECT_FALSE(is_hop_by_hop(field_name(name))) << name;
+}
+
+TEST(Http1Framing, FieldsAreKnownByTheirWholeNames)
+{
+    const struct {
+        std::string name;
+        FieldName known;
+    } rows[] = {{"TE", FieldName::Te},
+                {"Host", FieldName::Host},
+                {"Expect", FieldName::Expect},
+                {"Trailer", FieldName::Trailer},
+                {"Upgrade", FieldName::Upgrade},
+                {"Forwarded", FieldName::Forwarded},
+                {"Connection", FieldName::Connection},
+                {"Keep-Alive", FieldName::KeepAlive},
+                {"Content-Type", FieldName::ContentType},
+                {"Content-Length", FieldName::ContentLength},
+                {"HTTP2-Settings", FieldName::Http2Settings},
+                {"X-Forwarded-For", FieldName::XForwardedFor},
+                {"X-Forwarded-Host", FieldName::XForwardedHost},
+                {"Proxy-Connection", FieldName::ProxyConnection},
+                {"Transfer-Encoding", FieldName::TransferEncoding},
+                {"X-Forwarded-Proto", FieldName::XForwardedProto},
+                {"Proxy-Authenticate", FieldName::ProxyAuthenticate},
+                {"Proxy-Authorization", FieldName::ProxyAuthorization}};
+    for (const auto& [name, known] : rows) {
+        EXPECT_EQ(field_name(name), known) << name;
+        EXPECT_EQ(field_name(name + "s"), FieldName::Other) << name;
+        EXPECT_EQ(field_name(name.substr(1)), FieldName::Other) << name;
+        for (std::size_t at = 0; at < name.size(); ++at) {
+            std::string other = name;
+            other[at] ^= 0x20;
+            EXPECT_EQ(field_name(other), name[at] == '-' || name[at] == '2' ? FieldName::Other : known) << other;
+            other[at] = '!';
+            EXPECT_EQ(field_name(other), FieldName::Other) << other;
+        }
+    }
+}
+
+TEST(Http1Framing, NeighboursThatPassAreCopiedTogetherAndOddSpacingIsNotKept)
+{
+    RequestHead head;
+    const std::string text =
+        "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB:2\r\nC: 3\r\nD: \r\nE:\r\nF: \t4\r\nG: 5 \r\nH:\t6\r\n"
+        "Drop: x\r\nI: 7\r\nContent-Length: 0\r\nContent-Length: 0\r\nJ: 8\r\n\r\n";
+    ASSERT_EQ(parse_request(text, kLimits, head).status, Status::Complete);
+    std::string copy;
+    append_fields(copy, {head.headers, head.header_count}, [](const Header& header) { return header.name != "Drop"; });
+    EXPECT_EQ(copy, "Host: a\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: \r\nE: \r\nF: 4\r\nG: 5\r\nH: 6\r\nI: 7\r\nContent-Length: "
+                    "0\r\nJ: 8\r\n");
+    const Header own[] = {{"X", "1"}, {"Y", "2"}};
+    copy.clear();
+    append_fields(copy, own, [](const Header&) { return true; });
+    EXPECT_EQ(copy, "X: 1\r\nY: 2\r\n");
 }
 
 // Letters alone have two cases: '@' and '`', '[' and '{' differ in the same bit.

@@ -226,15 +226,24 @@ TEST(Http1Request, EveryByteIsJudgedByItsPlace)
         EXPECT_EQ(accepts("GET /?x" + byte + "y HTTP/1.1\r\nHost: a\r\n\r\n"), is_query);
         EXPECT_EQ(accepts("GET / HTTP/1.1\r\nHost: a\r\nX" + byte + "Y: b\r\n\r\n"),
                   (is_token && c != '_') || c == ':');
-        // Fields are read in words of eight bytes: every place in two of them and a bit.
-        for (std::size_t at = 0; at < 20; ++at) {
+        // Fields are read in blocks of sixteen bytes: every place in two of them and a bit.
+        for (std::size_t at = 0; at < 40; ++at) {
             SCOPED_TRACE(at);
-            std::string name = "Abcdefgh-jklmNop-rst";
-            std::string text = "0123456789abcde\xffghij";
+            std::string name = "Abcdefgh-jklmNop-rstuvwx-YzAbcde1ghijklm";
+            std::string text = "0123456789abcde\xffghij klmnopqrst\tuvw:yz,.";
+            ASSERT_TRUE(name.size() == 40 && text.size() == 40);
             name[at] = text[at] = c;
             EXPECT_EQ(accepts("GET / HTTP/1.1\r\nHost: a\r\n" + name + ": b\r\n\r\n"),
                       (is_token && c != '_') || (c == ':' && at > 0));
             EXPECT_EQ(accepts("GET / HTTP/1.1\r\nHost: a\r\nX: " + text + "\r\n\r\n"), is_text);
+        }
+        for (std::size_t at = 0; at < 40; ++at) {
+            SCOPED_TRACE(at);
+            std::string host = "Abcdefgh-jklmNop.rst0vwx-YzA_cde1~hijklm";
+            host[at] = c;
+            EXPECT_EQ(accepts("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n"),
+                      is_one_of(alnum + "-._~", c) || (at == 0 && (c == ' ' || c == '\t')) ||
+                          (at == 39 && (c == ' ' || c == '\t' || c == ':')));
         }
         EXPECT_EQ(accepts("GET / HTTP/1.1" + byte + "\nHost: a\r\n\r\n"), c == '\r');
         EXPECT_EQ(accepts("GET / HTTP/1.1\r" + byte + "Host: a\r\n\r\n"), c == '\n');

@@ -182,6 +182,41 @@ TEST_P(HttpConnection, ANewPlanFailsNoRequest)
     EXPECT_TRUE(client.read_until("ok").starts_with("HTTP/1.1 200 "));
 }
 
+TEST_P(HttpConnection, AnOldPlanIsNotKeptByWhatItServed)
+{
+    Acceptor backend;
+    const auto plan_for = [&](std::uint16_t port) {
+        auto plan = std::make_shared<plan::Plan>();
+        plan->http.push_back({.addresses = {*IpAddress::parse("127.0.0.1")},
+                              .port = port,
+                              .listeners = {listener_to(to(backend), "default/g/http")}});
+        return plan;
+    };
+    const std::uint16_t port = free_port();
+    auto before = plan_for(port);
+    const std::weak_ptr<plan::Plan> watch = before;
+    ASSERT_TRUE(proxy_->publish(std::exchange(before, nullptr), proxy::Ingress::Bound).empty());
+    Peer clients[] = {Peer::connect(port), Peer::connect(port), Peer::connect(port)};
+    std::vector<Peer> upstreams;
+    for (Peer& client : clients) {
+        client.send(kGet);
+        (void)upstreams.emplace_back(backend.accept()).read_until(kEndOfHead);
+    }
+    const auto answer = [&](std::size_t which) {
+        upstreams[which].send(kOk);
+        (void)clients[which].read_until("ok");
+    };
+    answer(0);
+    answer(1);
+    ASSERT_TRUE(proxy_->publish(plan_for(port), proxy::Ingress::Bound).empty());
+    answer(2);  // begun by the old plan
+    // That is over with the turn; one more is behind it.
+    clients[2].send(kGet);
+    (void)upstreams[2].read_until(kEndOfHead);
+    answer(2);
+    EXPECT_TRUE(watch.expired());
+}
+
 TEST_P(HttpConnection, DrainEndsIdleConnectionsAndCutsWhatOutlivesIt)
 {
     Acceptor backend;

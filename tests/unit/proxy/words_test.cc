@@ -23,5 +23,31 @@ TEST(Words, LowerCaseIsThatOfEachByteInEveryPlace)
     }
 }
 
+TEST(Words, ACopyInLowerCaseIsAsLongAsItsSourceAndNoLonger)
+{
+    const std::string text = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const std::string lower = "abcdefghijklmnopqrstuvwxyz";
+    for (std::size_t size = 0; size <= text.size(); ++size) {
+        std::string copy(text.size(), '!');
+        copy_to_lower(copy.data(), text.data(), size);
+        EXPECT_EQ(copy, lower.substr(0, size) + std::string(text.size() - size, '!'));
+    }
+}
+
+TEST(Words, TextsAreToldApartAtEveryByte)
+{
+    const std::string text = "HTTP/1.1 ab";
+    EXPECT_TRUE(is_text(text, "HTTP/1.1 ab"));
+    EXPECT_TRUE(has_prefix(text, "HTTP/1.1 "));
+    EXPECT_FALSE(has_prefix(text.substr(0, 8), "HTTP/1.1 "));
+    EXPECT_FALSE(is_text(text, "HTTP/1.1 a"));
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        std::string other = text;
+        other[at] ^= 0x20;
+        EXPECT_FALSE(is_text(other, "HTTP/1.1 ab")) << at;
+        EXPECT_EQ(has_prefix(other, "HTTP/1.1 "), at >= 9) << at;
+    }
+}
+
 }  // namespace
 }  // namespace sluice::proxy::http1
