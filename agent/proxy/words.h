@@ -35,9 +35,11 @@ static_assert(std::endian::native == std::endian::little);  // the first byte is
 // ASCII letters in lower case, every other byte as it is.
 [[nodiscard]] constexpr std::uint64_t to_lower_word(std::uint64_t word) { return word | case_bits(word, 'A', 'Z'); }
 
-// Copies `size` bytes so.
+// Copies `size` bytes so; of none `from` may be null.
 inline void copy_to_lower(char* to, const char* from, std::size_t size)
 {
+    if (size == 0)
+        return;
     const auto copy = [&](std::size_t at, std::size_t count) {
         const std::uint64_t word = to_lower_word(load_word(from + at, count));
         std::memcpy(to + at, &word, count);

@@ -32,6 +32,7 @@ TEST(Words, ACopyInLowerCaseIsAsLongAsItsSourceAndNoLonger)
         copy_to_lower(copy.data(), text.data(), size);
         EXPECT_EQ(copy, lower.substr(0, size) + std::string(text.size() - size, '!'));
     }
+    copy_to_lower(nullptr, nullptr, 0);
 }
 
 TEST(Words, TextsAreToldApartAtEveryByte)
