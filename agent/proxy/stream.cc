@@ -28,6 +28,21 @@ void set_tcp_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentMax, sizeof kUnsentMax);
 }
 
+void set_backend_options(int fd)
+{
+    constexpr int kSilentS = 15;
+    constexpr int kProbeEveryS = 5;
+    constexpr int kProbesMax = 3;
+    constexpr int kRetransmitEveryMsMax = 2'000;  // of which tcp_retries2, 15, makes 27 s; 924 s without it
+    constexpr int kTcpRtoMaxMs = 44;              // TCP_RTO_MAX_MS of linux/tcp.h; before Linux 6.15 there is none
+    const auto set = [fd](int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); };
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, kSilentS);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, kProbeEveryS);
+    set(IPPROTO_TCP, TCP_KEEPCNT, kProbesMax);
+    set(IPPROTO_TCP, kTcpRtoMaxMs, kRetransmitEveryMsMax);
+}
+
 Stream::Stream(Loop& loop, UniqueFd fd) : loop_(&loop), fd_(std::move(fd)) {}
 
 Result<std::unique_ptr<Stream>> Stream::open(Loop& loop, const SocketAddress& to)
@@ -36,6 +51,7 @@ Result<std::unique_ptr<Stream>> Stream::open(Loop& loop, const SocketAddress& to
     if (!fd.valid())
         return fail(errno, "socket", to.to_string());
     set_tcp_options(fd.get());
+    set_backend_options(fd.get());
     return std::make_unique<Stream>(loop, std::move(fd));
 }
 

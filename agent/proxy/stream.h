@@ -16,6 +16,11 @@ namespace sluice::proxy {
 // of the kernel's memory than 128 KiB, which would be megabytes otherwise.
 void set_tcp_options(int fd);
 
+// Of a socket that is to be connected to a backend: that its node has vanished shows within half a minute, whether
+// bytes are on their way to it or it is only silent. A backend that is slow answers the kernel all the same. PING of
+// HTTP/2 would not do: gRPC servers end connections on which one comes more often than every five minutes.
+void set_backend_options(int fd);
+
 class StreamUser {
 public:
     // Connected, with TLS also agreed: 0, or -errno (-EPROTO: TLS failed).
