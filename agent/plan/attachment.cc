@@ -71,15 +71,22 @@ struct Progress {
     bool kind = false;
     bool ns = false;
     bool hostname = false;
-    bool unclaimed = false;
+    bool room = true;
+    bool granted = false;
 };
 
 Verdict verdict_of(const Progress& progress, const GatewayState& gateway, const RouteState& route,
-                   const model::ParentReference& ref)
+                   const model::ParentReference& ref, const RouteEntriesMax& entries_max)
 {
-    if (progress.unclaimed)
+    if (progress.granted)
         return route.supported;
     const std::string name = full_name(gateway.spec->meta);
+    if (!progress.room)
+        return {
+            "TooManyMatches",
+            fmt::format("no room is left for this route: of hostnames times matches, added up over the listeners of "
+                        "all routes, {} of namespace \"{}\" are served, and {} of all namespaces",
+                        entries_max.of_namespace, route.spec->meta.ns, entries_max.all)};
     if (progress.hostname)
         return {"HostnameConflict",
                 fmt::format("spec.hostnames has a name in common with an older {} on every selected listener of "
@@ -100,8 +107,9 @@ Verdict verdict_of(const Progress& progress, const GatewayState& gateway, const 
 
 }  // namespace
 
-Attacher::Attacher(std::vector<GatewayState>& gateways, const model::Objects& objects)
-    : all_(gateways), has_both_kinds_(!objects.http_routes.empty() && !objects.grpc_routes.empty())
+Attacher::Attacher(std::vector<GatewayState>& gateways, const model::Objects& objects,
+                   const RouteEntriesMax& entries_max)
+    : all_(gateways), has_both_kinds_(!objects.http_routes.empty() && !objects.grpc_routes.empty()), room_(entries_max)
 {
     for (GatewayState& gateway : gateways)
         gateways_.emplace(NameView{gateway.spec->meta.ns, gateway.spec->meta.name}, &gateway);
@@ -149,20 +157,61 @@ bool Attacher::allows_namespace(const GatewayState& gateway, const ListenerState
     return entry->second;
 }
 
-// False when an older route of the other kind, HTTPRoute or GRPCRoute, has one of the hosts (GEP-1016).
-bool Attacher::claim_hosts(const ListenerState& listener, const RouteState& route, const std::vector<ServedHost>& hosts)
+// Whether an older route of the other kind, HTTPRoute or GRPCRoute, has one of the hosts (GEP-1016).
+bool Attacher::is_taken(const ListenerState& listener, const RouteState& route, const std::vector<ServedHost>& hosts)
 {
     if (!has_both_kinds_ || route.l4 != nullptr)
-        return true;
-    KindHosts& claimed = kind_hosts_[&listener];
-    const HostnameSet& others = route.grpc != nullptr ? claimed.http : claimed.grpc;
-    if (std::ranges::any_of(hosts, [&](const ServedHost& host) { return others.overlaps(host.hostname); }))
         return false;
+    const KindHosts& claimed = kind_hosts_[&listener];
+    const HostnameSet& others = route.grpc != nullptr ? claimed.http : claimed.grpc;
+    return std::ranges::any_of(hosts, [&](const ServedHost& host) { return others.overlaps(host.hostname); });
+}
+
+void Attacher::claim_hosts(const ListenerState& listener, const RouteState& route, const std::vector<ServedHost>& hosts)
+{
+    if (!has_both_kinds_ || route.l4 != nullptr)
+        return;
+    KindHosts& claimed = kind_hosts_[&listener];
     HostnameSet& own = route.grpc != nullptr ? claimed.grpc : claimed.http;
-    if (route.supported.ok())
-        for (const ServedHost& host : hosts)
-            own.insert(host.hostname);
-    return true;
+    for (const ServedHost& host : hosts)
+        own.insert(host.hostname);
+}
+
+Claim Attacher::claim(const RouteState& route, const Reach& reach)
+{
+    const ListenerState& listener = listener_of(reach);
+    if (!room_.take(route.spec->meta.ns, reach.entries))
+        return Claim::NoRoom;
+    if (is_taken(listener, route, reach.hosts))
+        return Claim::Taken;  // and has its room: what is remembered of it is as large
+    claim_hosts(listener, route, reach.hosts);
+    return Claim::Granted;
+}
+
+Claim Attacher::reach(GatewayState& gateway, std::size_t listener, std::vector<ServedHost> hosts, RouteState& route)
+{
+    ListenerState& target = gateway.listeners[listener];
+    // Nothing more is to be said of what is not served, nor where another parentRef has led before.
+    if (!route.supported.ok() || target.granted_last == &route)
+        return Claim::Granted;
+    std::size_t matches = 0;
+    for (const RuleState& rule : route.rules)
+        matches += rule.matches.size();
+    const std::size_t entries = std::max<std::size_t>(hosts.size(), 1) * std::max<std::size_t>(matches, 1);
+    Reach reach{.gateway = static_cast<std::size_t>(&gateway - all_.data()),
+                .listener = listener,
+                .hosts = std::move(hosts),
+                .entries = entries};
+    reach.claim = claim(route, reach);
+    if (reach.claim == Claim::NoRoom) {
+        reach.hosts = {};
+        if (!route.reached.empty() && route.reached.back().claim == Claim::NoRoom)
+            return Claim::NoRoom;
+    }
+    if (reach.claim == Claim::Granted)
+        target.granted_last = &route;
+    route.reached.push_back(std::move(reach));
+    return route.reached.back().claim;
 }
 
 void Attacher::attach_to(GatewayState& gateway, RouteState& route, ParentState& parent)
@@ -181,34 +230,27 @@ void Attacher::attach_to(GatewayState& gateway, RouteState& route, ParentState& 
             continue;
         progress.ns = true;
         std::vector<ServedHost> hosts;
-        if (route.hostnames != nullptr) {
+        const bool is_full = route.supported.ok() && room_.is_full(route.spec->meta.ns);
+        if (route.hostnames != nullptr && !is_full) {
             hosts = served_hosts(listener.hostname, *route.hostnames);
             if (hosts.empty())
                 continue;
         }
+        const Claim claimed = reach(gateway, i, std::move(hosts), route);
         progress.hostname = true;
-        const bool claimed = claim_hosts(listener, route, hosts);
-        progress.unclaimed = progress.unclaimed || claimed;
-        if (route.supported.ok() && (!listener.served || !claimed))
+        progress.room = progress.room && claimed != Claim::NoRoom;
+        progress.granted = progress.granted || claimed == Claim::Granted;
+        if (route.supported.ok() && (!listener.served || claimed != Claim::Granted))
             parent.accepted_note +=
                 fmt::format("{}{}", parent.accepted_note.empty() ? "not served by " : ", ", listener.spec->name);
-        Reach reach{.gateway = static_cast<std::size_t>(&gateway - all_.data()),
-                    .listener = i,
-                    .hosts = std::move(hosts),
-                    .claimed = claimed};
-        // Another parentRef of the route may have led here before.
-        reach.attached = claimed && route.supported.ok() && std::ranges::none_of(route.reached, [&](const Reach& one) {
-                             return one.attached && &listener_of(one) == &listener;
-                         });
-        route.reached.push_back(std::move(reach));
     }
-    parent.accepted = verdict_of(progress, gateway, route, parent.ref);
+    parent.accepted = verdict_of(progress, gateway, route, parent.ref, room_.max());
 }
 
 void Attacher::add_attachments(const RouteState& route)
 {
     for (const Reach& reach : route.reached)
-        if (reach.attached)
+        if (reach.claim == Claim::Granted)
             listener_of(reach).attachments.push_back({&route, &reach.hosts});
 }
 
@@ -222,9 +264,19 @@ void Attacher::attach(RouteState& route)
 
 bool Attacher::attach_again(const RouteState& route)
 {
-    for (const Reach& reach : route.reached)
-        if (claim_hosts(listener_of(reach), route, reach.hosts) != reach.claimed)
-            return false;
+    const std::string& ns = route.spec->meta.ns;
+    const RouteRoom::Left before = room_.left(ns);
+    for (const Reach& reach : route.reached) {
+        if (claim(route, reach) == reach.claim)
+            continue;
+        room_.restore(ns, before);
+        return false;
+    }
+    // Who finds no room is not asked for its hosts; who came to know them, or was refused so, may be the other today.
+    if (route.supported.ok() && room_.is_full(ns)) {
+        room_.restore(ns, before);
+        return false;
+    }
     add_attachments(route);
     return true;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/plan/hostname.h"
+#include "agent/plan/route_room.h"
 #include "agent/plan/state.h"
 
 namespace sluice::plan {
@@ -13,7 +14,7 @@ namespace sluice::plan {
 class Attacher {
 public:
     // Both must outlive it. `gateways` may not be added to meanwhile.
-    Attacher(std::vector<GatewayState>& gateways, const model::Objects& objects);
+    Attacher(std::vector<GatewayState>& gateways, const model::Objects& objects, const RouteEntriesMax& entries_max);
 
     // The parentRefs that name a Gateway of ours, each once, the namespace filled in.
     [[nodiscard]] std::vector<ParentState> our_parents(const model::RouteCommon& route) const;
@@ -22,16 +23,20 @@ public:
     // Routes must come from old to young, and stay where they are. A route that is not `supported` attaches nowhere.
     void attach(RouteState& route);
     // The same, in the same order, for a route that was attached before to the same Gateways, without looking for its
-    // listeners again. False: routes of the other kind have changed what it may have, and attach() must follow.
+    // listeners again. False: other routes have changed what it may have, and attach() must follow.
     [[nodiscard]] bool attach_again(const RouteState& route);
 
 private:
     [[nodiscard]] GatewayState* find(const model::ParentReference& ref) const;
     [[nodiscard]] bool allows_namespace(const GatewayState& gateway, const ListenerState& listener,
                                         const std::string& ns);
-    [[nodiscard]] bool claim_hosts(const ListenerState& listener, const RouteState& route,
-                                   const std::vector<ServedHost>& hosts);
+    [[nodiscard]] Claim claim(const RouteState& route, const Reach& reach);
+    [[nodiscard]] bool is_taken(const ListenerState& listener, const RouteState& route,
+                                const std::vector<ServedHost>& hosts);
+    void claim_hosts(const ListenerState& listener, const RouteState& route, const std::vector<ServedHost>& hosts);
     void attach_to(GatewayState& gateway, RouteState& route, ParentState& parent);
+    [[nodiscard]] Claim reach(GatewayState& gateway, std::size_t listener, std::vector<ServedHost> hosts,
+                              RouteState& route);
     void add_attachments(const RouteState& route);
     [[nodiscard]] ListenerState& listener_of(const Reach& reach) const
     {
@@ -50,6 +55,7 @@ private:
     };
     bool has_both_kinds_;
     std::unordered_map<const ListenerState*, KindHosts> kind_hosts_;
+    RouteRoom room_;
 };
 
 }  // namespace sluice::plan

@@ -36,7 +36,7 @@ void build_rules(RouteState& route, References& references, RegexErrors& regex_e
 // Finds out what is not known yet of a route, and attaches it.
 void plan_route(RouteState& route, Attacher& attacher, References& references, RegexErrors& regex_errors)
 {
-    if (!route.is_new && attacher.attach_again(route))
+    if (!route.is_new && (route.parents.empty() || attacher.attach_again(route)))
         return;
     if (route.is_new) {
         route.parents = attacher.our_parents(*route.spec);
@@ -65,7 +65,7 @@ Plan Planner::plan(const model::Objects& objects, const NodeFacts& facts)
     }
     resolve_conflicts(gateways);
 
-    Attacher attacher(gateways, objects);
+    Attacher attacher(gateways, objects, facts.route_entries_max);
     Policies policies(objects, certificates, backend_tls_);
     References references(objects, facts, grants, policies);
     RegexErrors regex_errors;

@@ -14,6 +14,7 @@
 #include "agent/model/infrastructure.h"
 #include "agent/model/route.h"
 #include "agent/model/status.h"
+#include "agent/plan/route_room.h"
 #include "base/ip_address.h"
 #include "base/shared.h"
 
@@ -49,6 +50,7 @@ struct NodeFacts {
     // The last plan's pool_addresses: the status may not say yet what it gave, and the next one is to give the same.
     std::vector<PoolAddress> assigned = {};
     std::vector<IpAddress> resting = {};  // given up a moment ago; sorted (resting.h)
+    RouteEntriesMax route_entries_max = {};
     bool operator==(const NodeFacts&) const = default;
 };
 

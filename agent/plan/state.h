@@ -46,13 +46,20 @@ struct ServedHost {
     std::string route_hostname;
 };
 
+// What a route got on a listener.
+enum class Claim : std::uint8_t {
+    Granted,
+    Taken,   // an older route of another kind has one of the hosts
+    NoRoom,  // RouteRoom; of these a route keeps the first alone, without hosts
+};
+
 // A listener that a parentRef of a route leads to, by its place among our Gateways.
 struct Reach {
     std::size_t gateway = 0;
     std::size_t listener = 0;
     std::vector<ServedHost> hosts;  // of the kinds that have hostnames
-    bool claimed = false;           // no older route of another kind has one of the hosts
-    bool attached = false;
+    std::size_t entries = 0;        // that it asks for (RouteRoom)
+    Claim claim = Claim::Taken;
 };
 
 // The object of a route.
@@ -93,10 +100,11 @@ struct ListenerState {
     Verdict accepted;
     Verdict conflict;  // Conflicted=True when not ok; `accepted` then says the same
     Verdict resolved;
-    Shared<TlsTermination> termination;   // HTTPS, and TLS that is not passed through
-    bool usable = true;                   // false: it would end TLS, and has no certificate for it
-    bool served = false;                  // part of the plan
-    std::vector<Attachment> attachments;  // oldest route first
+    Shared<TlsTermination> termination;        // HTTPS, and TLS that is not passed through
+    bool usable = true;                        // false: it would end TLS, and has no certificate for it
+    bool served = false;                       // part of the plan
+    std::vector<Attachment> attachments;       // oldest route first
+    const RouteState* granted_last = nullptr;  // the route that is being attached, if this one is its already
 };
 
 struct GatewayState {

@@ -175,5 +175,68 @@ TEST(Attachment, MessagesNameTheGatewayAndWhatItHas)
     EXPECT_NE(text.find("web (HTTP, port 80"), std::string::npos) << text;
 }
 
+// On four listeners with two hostnames and three matches: 24 entries.
+model::HttpRoute large_route(const std::string& name)
+{
+    const auto path = [](const char* value) { return match(model::PathMatchType::PathPrefix, value); };
+    return http_route(name, {parent("gw")}, {"a.example.com", "b.example.com"},
+                      {rule({backend("web")}, {path("/a"), path("/b")}), rule({backend("web")}, {path("/c")})});
+}
+
+TEST(Attachment, RoutesHaveAsMuchRoomAsTheirNamespaceAndTheYoungestGoWithout)
+{
+    std::vector<model::Listener> listeners;
+    for (std::uint16_t i = 0; i < 4; ++i) {
+        listeners.push_back(listener("l" + std::to_string(i), "HTTP", static_cast<std::uint16_t>(8000 + i)));
+        listeners.back().allowed_routes.from = From::All;
+    }
+    World world;
+    world.facts.route_entries_max = {.all = 100, .of_namespace = 40};
+    model::HttpRoute neighbour = http_route("n", {parent("gw")}, {"n.example.com"});
+    neighbour.meta.ns = "other";
+    neighbour.parent_refs[0].ns = "default";
+    neighbour.meta.creation_timestamp = "2026-01-01T00:00:00Z";  // the youngest
+    model::HttpRoute elsewhere = http_route("x", {parent("gw", "l0")}, {"a.example.com"});
+    elsewhere.rules[0].filters.types = {"URLRewrite"};
+    world.add(gateway("gw", listeners)).add(large_route("a")).add(large_route("b")).add(large_route("c"));
+    world.add(neighbour).add(elsewhere);
+
+    Planner planner;
+    for (int turn = 0; turn < 2; ++turn) {  // as it is found out, and as it is remembered
+        const Plan plan = planner.plan(world.objects, world.facts);
+        EXPECT_EQ(route_outcome(plan, "HTTPRoute", "a", "Accepted"), "True/Accepted");
+        EXPECT_EQ(route_outcome(plan, "HTTPRoute", "b", "Accepted"), "True/Accepted");
+        const std::string note = route_message(plan, "HTTPRoute", "b", "Accepted");
+        EXPECT_NE(note.find("not served by l2, l3"), std::string::npos) << note;
+        EXPECT_EQ(route_outcome(plan, "HTTPRoute", "c", "Accepted"), "False/TooManyMatches");
+        const std::string reason = route_message(plan, "HTTPRoute", "c", "Accepted");
+        EXPECT_NE(reason.find("40 of namespace \"default\""), std::string::npos) << reason;
+        EXPECT_EQ(route_outcome(plan, "HTTPRoute", "n", "Accepted"), "True/Accepted");
+        EXPECT_NE(route_outcome(plan, "HTTPRoute", "x", "Accepted"), "False/TooManyMatches") << "asks for no room";
+        EXPECT_EQ(listener_of(plan, "gw", "l1").attached_routes, 3U);
+        EXPECT_EQ(listener_of(plan, "gw", "l2").attached_routes, 2U);
+    }
+    world.objects.http_routes.erase(world.objects.http_routes.begin());
+    const Plan plan = planner.plan(world.objects, world.facts);
+    EXPECT_EQ(route_message(plan, "HTTPRoute", "b", "Accepted").find("not served"), std::string::npos);
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "c", "Accepted"), "True/Accepted");
+    EXPECT_EQ(plan.statuses, make_plan(world.objects, world.facts).statuses);
+}
+
+TEST(Attachment, AllNamespacesTogetherHaveNoMoreRoomThanThereIs)
+{
+    World world;
+    world.facts.route_entries_max = {.all = 10, .of_namespace = 8};
+    model::Gateway open = gateway("gw", {listener("web", "HTTP", 80)});
+    open.listeners[0].allowed_routes.from = From::All;
+    model::HttpRoute other = large_route("o");
+    other.meta.ns = "other";
+    other.parent_refs[0].ns = "default";
+    other.meta.creation_timestamp = "2026-01-01T00:00:00Z";
+    const Plan plan = world.add(open).add(large_route("a")).add(other).plan();
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "a", "Accepted"), "True/Accepted");
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "o", "Accepted"), "False/TooManyMatches");
+}
+
 }  // namespace
 }  // namespace sluice::plan::test
