@@ -17,13 +17,18 @@ constexpr int kPollMs = 10'000;
 // What a request needs while it is under way.
 struct Call {
     curl_slist* fields = nullptr;
+    curl_slist* detour = nullptr;
     std::string body;
     std::string answer;
     std::function<bool(std::string_view)> on_data;
     CURL* handle = nullptr;
     bool is_too_large = false;
 
-    ~Call() { curl_slist_free_all(fields); }
+    ~Call()
+    {
+        curl_slist_free_all(fields);
+        curl_slist_free_all(detour);
+    }
 };
 
 void set_up_library()
@@ -46,13 +51,43 @@ std::size_t take_body(char* data, std::size_t, std::size_t count, void* user)
     return count;
 }
 
+// curl asks for and verifies the name that the URL has: where the server's certificate has another, the URL has that
+// one, while the connection and the request still name the server.
+struct Place {
+    std::string url;
+    std::string detour;  // CURLOPT_CONNECT_TO; empty: none, nor of what follows
+    std::string host;    // a field
+};
+Place place_of(const KubeConfig& config)
+{
+    if (config.server_name.empty())
+        return {config.server, {}, {}};
+    const std::size_t begin = config.server.find("://") + 3;
+    const std::size_t end = std::min(config.server.find('/', begin), config.server.size());
+    const std::string authority = config.server.substr(begin, end - begin);
+    std::string host = authority;
+    std::string port = config.server.starts_with("https:") ? "443" : "80";
+    if (const std::size_t colon = host.rfind(':'); colon != std::string::npos && !host.ends_with(']')) {
+        port = host.substr(colon + 1);
+        host.resize(colon);
+    }
+    return {config.server.substr(0, begin) + config.server_name + ":" + port + config.server.substr(end),
+            "::" + host + ":" + port, "Host: " + authority};
+}
+
 Result<void> prepare(CURL* handle, const KubeConfig& config, const ApiRequest& request, Call& call)
 {
     call.handle = handle;
     call.body = request.body;
     curl_easy_reset(handle);
     const auto set = [handle](CURLoption option, auto value) { curl_easy_setopt(handle, option, value); };
-    set(CURLOPT_URL, (config.server + request.path).c_str());
+    const Place place = place_of(config);
+    set(CURLOPT_URL, (place.url + request.path).c_str());
+    if (!place.detour.empty()) {
+        call.detour = curl_slist_append(call.detour, place.detour.c_str());
+        set(CURLOPT_CONNECT_TO, call.detour);
+        call.fields = curl_slist_append(call.fields, place.host.c_str());
+    }
     set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
     set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     set(CURLOPT_ACCEPT_ENCODING, "gzip");
