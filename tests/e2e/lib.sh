@@ -107,8 +107,9 @@ pods_ready() {
     done
 }
 endpoints_ready() {
-    local pods endpoints
-    pods=$(kubectl get pods -n "$1" -l "app=$(kubectl get service -n "$1" "$2" -o 'jsonpath={.spec.selector.app}')" -o name | wc -l)
+    local selector pods endpoints
+    selector=$(kubectl get service -n "$1" "$2" -o json | jq -r '.spec.selector | to_entries | map("\(.key)=\(.value)") | join(",")')
+    pods=$(kubectl get pods -n "$1" -l "$selector" -o name | wc -l)
     endpoints=$(kubectl get endpointslices -n "$1" -l "kubernetes.io/service-name=$2" -o json |
         jq '[.items[].endpoints[]? | select(.conditions.ready)] | length')
     [ "$endpoints" = "$pods" ]

@@ -14,6 +14,7 @@ spec:
   selector: {app: web, node: n2}
   ports: [{name: http, port: 8080}, {name: tcp, port: 9000}]
 END
+wait_until 30 "the endpoints of surviving" endpoints_ready default surviving
 # Two Gateways whose addresses have different owners: each new one may be either's.
 found='' survivor=''
 for number in 1 2 3 4 5 6 7 8; do
