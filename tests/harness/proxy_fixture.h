@@ -127,15 +127,21 @@ protected:
                 .invalid_reason = "",
                 .endpoints = std::move(endpoints)};
     }
-    // Publishes one HTTP listener whose prefix "/" leads to `rule`; returns its port.
-    std::uint16_t serve(plan::HttpRule rule)
+    // One HTTP listener whose prefix "/" leads to `rule`.
+    static std::shared_ptr<plan::Plan> plan_on(std::uint16_t port, plan::HttpRule rule)
     {
         auto plan = std::make_shared<plan::Plan>();
         plan->http.push_back({.addresses = {*IpAddress::parse("127.0.0.1")},
-                              .port = free_port(),
+                              .port = port,
                               .listeners = {listener_to(std::move(rule), "default/g/http")}});
-        EXPECT_TRUE(proxy_->publish(plan, proxy::Ingress::Bound).empty());
-        return plan->http.front().port;
+        return plan;
+    }
+    // Publishes it; returns its port.
+    std::uint16_t serve(plan::HttpRule rule)
+    {
+        const std::uint16_t port = free_port();
+        EXPECT_TRUE(proxy_->publish(plan_on(port, std::move(rule)), proxy::Ingress::Bound).empty());
+        return port;
     }
     std::uint16_t serve_tcp(std::vector<plan::Backend> backends)
     {

@@ -159,20 +159,13 @@ TEST_P(HttpConnection, AnUnfinishedHeadIs408)
 TEST_P(HttpConnection, ANewPlanFailsNoRequest)
 {
     Acceptor before, after;
-    auto plan_for = [&](const Acceptor& acceptor, std::uint16_t port) {
-        auto plan = std::make_shared<plan::Plan>();
-        plan->http.push_back({.addresses = {*IpAddress::parse("127.0.0.1")},
-                              .port = port,
-                              .listeners = {listener_to(to(acceptor), "default/g/http")}});
-        return plan;
-    };
     const std::uint16_t port = free_port();
-    ASSERT_TRUE(proxy_->publish(plan_for(before, port), proxy::Ingress::Bound).empty());
+    ASSERT_TRUE(proxy_->publish(plan_on(port, to(before)), proxy::Ingress::Bound).empty());
     Peer client = Peer::connect(port);
     client.send(kGet);
     Peer upstream = before.accept();
     (void)upstream.read_until(kEndOfHead);
-    ASSERT_TRUE(proxy_->publish(plan_for(after, port), proxy::Ingress::Bound).empty());
+    ASSERT_TRUE(proxy_->publish(plan_on(port, to(after)), proxy::Ingress::Bound).empty());
     upstream.send(kOk);
     EXPECT_TRUE(client.read_until("ok").starts_with("HTTP/1.1 200 "));
     client.send(kGet);
@@ -185,15 +178,8 @@ TEST_P(HttpConnection, ANewPlanFailsNoRequest)
 TEST_P(HttpConnection, AnOldPlanIsNotKeptByWhatItServed)
 {
     Acceptor backend;
-    const auto plan_for = [&](std::uint16_t port) {
-        auto plan = std::make_shared<plan::Plan>();
-        plan->http.push_back({.addresses = {*IpAddress::parse("127.0.0.1")},
-                              .port = port,
-                              .listeners = {listener_to(to(backend), "default/g/http")}});
-        return plan;
-    };
     const std::uint16_t port = free_port();
-    auto before = plan_for(port);
+    auto before = plan_on(port, to(backend));
     const std::weak_ptr<plan::Plan> watch = before;
     ASSERT_TRUE(proxy_->publish(std::exchange(before, nullptr), proxy::Ingress::Bound).empty());
     Peer clients[] = {Peer::connect(port), Peer::connect(port), Peer::connect(port)};
@@ -208,7 +194,7 @@ TEST_P(HttpConnection, AnOldPlanIsNotKeptByWhatItServed)
     };
     answer(0);
     answer(1);
-    ASSERT_TRUE(proxy_->publish(plan_for(port), proxy::Ingress::Bound).empty());
+    ASSERT_TRUE(proxy_->publish(plan_on(port, to(backend)), proxy::Ingress::Bound).empty());
     answer(2);  // begun by the old plan
     // That is over with the turn; one more is behind it.
     clients[2].send(kGet);
