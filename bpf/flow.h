@@ -20,6 +20,7 @@ struct sl_decision {
     __u32 ifindex;  // of a local backend; 0: ask the routes
     __u32 reason;
     __u32 to_client;
+    __u32 is_new;  // the flow was made for this packet
 };
 
 static __always_inline int sl_is_first(const struct sl_packet* p)
@@ -103,6 +104,25 @@ static __always_inline int sl_is_relayed(void* ctx, const struct sl_packet* p)
     return relayed;
 }
 
+// SL_REASON_* for which the packet cannot be forwarded as it is.
+static __always_inline __u32 sl_why_odd(const struct sl_packet* p)
+{
+    return p->odd ? p->odd : p->ttl <= 1 ? SL_REASON_TTL : SL_REASON_NONE;
+}
+
+// Such a packet is the stack's, unless it is of a TCP connection that the kernel forwards (`flow`; 0: of none): the
+// stack knows nothing of that, and would answer with a reset. It is lost then, as packets are.
+static __always_inline enum sl_verdict sl_hand_up(const struct sl_packet* p, struct sl_decision* d,
+                                                  const struct sl_flow* flow)
+{
+    if (d->reason == SL_REASON_MALFORMED)
+        return SL_DROP;
+    if (p->key.tuple.proto != IPPROTO_TCP || sl_is_first(p) || !flow || sl_has_ended(flow))
+        return SL_PASS;
+    d->reason = SL_REASON_ODD_MID_FLOW;
+    return SL_DROP;
+}
+
 // A flow without state, or whose backend is gone. `exists`: an entry is there and is to be replaced.
 // A TCP packet in mid-flow finds its backend again because the ring is the same as it was.
 static __always_inline enum sl_verdict sl_start(void* ctx, const struct sl_packet* p, struct sl_decision* d,
@@ -141,6 +161,7 @@ static __always_inline enum sl_verdict sl_start(void* ctx, const struct sl_packe
         return SL_PASS;
     sl_note_flags(p, &flow, SL_FLOW_FIN_CLIENT);
     if (!bpf_map_update_elem(&sl_flows, &p->key.flow, &flow, exists ? BPF_ANY : BPF_NOEXIST)) {
+        d->is_new = 1;
         sl_count_connection(d->listener_id);
     } else {
         // Another CPU was first: its choice holds.
@@ -159,6 +180,17 @@ static __always_inline enum sl_verdict sl_start(void* ctx, const struct sl_packe
     return SL_FORWARD;
 }
 
+static __always_inline void sl_go_on(const struct sl_packet* p, struct sl_decision* d, struct sl_flow* flow,
+                                     const struct sl_backend* backend, const struct sl_config* config, __u64 now)
+{
+    sl_note_flags(p, flow, SL_FLOW_FIN_CLIENT);
+    if (now - flow->seen_ns > SL_REFRESH_NS) {
+        flow->seen_ns = now;
+        sl_claim(flow, backend, &p->key.flow, config, now);
+    }
+    sl_send_to(d, p, flow, backend);
+}
+
 static __always_inline enum sl_verdict sl_decide_request(void* ctx, const struct sl_packet* p, struct sl_decision* d)
 {
     const struct sl_config* config = sl_get_config();
@@ -173,19 +205,36 @@ static __always_inline enum sl_verdict sl_decide_request(void* ctx, const struct
     struct sl_backend* backend = bpf_map_lookup_elem(&sl_backends, &flow->backend_id);
 
     if (!backend || !sl_stays(p, flow, backend, config, d->listener_id, now)) {
-        if (backend && backend->generation == flow->backend_generation)
-            sl_release(flow, backend, &p->key.flow);
+        sl_release(flow, backend, &p->key.flow);
         verdict = sl_start(ctx, p, d, config, now, 1);
         if (verdict != SL_FORWARD)
             bpf_map_delete_elem(&sl_flows, &p->key.flow);  // or the next packet would go to the backend that it left
         return verdict;
     }
-    sl_note_flags(p, flow, SL_FLOW_FIN_CLIENT);
-    if (now - flow->seen_ns > SL_REFRESH_NS) {
-        flow->seen_ns = now;
-        sl_claim(flow, backend, &p->key.flow, config, now);
+    sl_go_on(p, d, flow, backend, config, now);
+    return SL_FORWARD;
+}
+
+// For a listener that the proxy relays now. What began before goes on by its flow. The SYN of another connection ends
+// that flow: the packets behind it are the relay's, and would be taken for the flow's.
+static __always_inline enum sl_verdict sl_decide_relayed(const struct sl_packet* p, struct sl_decision* d)
+{
+    const struct sl_config* config = sl_get_config();
+    struct sl_flow* flow = bpf_map_lookup_elem(&sl_flows, &p->key.flow);
+
+    if (!flow || !config)
+        return SL_PASS;
+    struct sl_backend* backend = bpf_map_lookup_elem(&sl_backends, &flow->backend_id);
+
+    if (sl_is_first(p) || !backend || backend->generation != flow->backend_generation) {
+        sl_release(flow, backend, &p->key.flow);
+        bpf_map_delete_elem(&sl_flows, &p->key.flow);
+        return SL_PASS;
     }
-    sl_send_to(d, p, flow, backend);
+    d->reason = sl_why_odd(p);
+    if (d->reason)
+        return sl_hand_up(p, d, flow);
+    sl_go_on(p, d, flow, backend, config, bpf_ktime_get_ns());
     return SL_FORWARD;
 }
 
@@ -215,9 +264,9 @@ static __always_inline enum sl_verdict sl_decide_reply(const struct sl_packet* p
         return SL_PASS;
     d->listener_id = flow->listener_id;
     d->to_client = 1;
-    d->reason = p->odd ? p->odd : p->ttl <= 1 ? SL_REASON_TTL : SL_REASON_NONE;
+    d->reason = sl_why_odd(p);
     if (d->reason)
-        return d->reason == SL_REASON_MALFORMED ? SL_DROP : SL_PASS;
+        return sl_hand_up(p, d, flow);
     __builtin_memcpy(d->to.src_be, key->vip_be, 16);
     __builtin_memcpy(d->to.dst_be, key->client_be, 16);
     d->to.src_port_be = key->vip_port_be;
@@ -236,11 +285,11 @@ static __always_inline enum sl_verdict sl_decide(void* ctx, const struct sl_pack
     __builtin_memset(d, 0, sizeof(*d));
     if (!listener)
         return sl_decide_reply(p, d);
-    if (listener->served_by != SL_SERVED_BY_KERNEL)
-        return SL_PASS;
     d->listener_id = listener->id;
-    d->reason = p->odd ? p->odd : p->ttl <= 1 ? SL_REASON_TTL : SL_REASON_NONE;
+    if (listener->served_by != SL_SERVED_BY_KERNEL)
+        return listener->id && p->key.tuple.proto == IPPROTO_TCP ? sl_decide_relayed(p, d) : SL_PASS;
+    d->reason = sl_why_odd(p);
     if (d->reason)
-        return d->reason == SL_REASON_MALFORMED ? SL_DROP : SL_PASS;
+        return sl_hand_up(p, d, bpf_map_lookup_elem(&sl_flows, &p->key.flow));
     return sl_decide_request(ctx, p, d);
 }

@@ -85,12 +85,15 @@ static __always_inline int sl_claim(const struct sl_flow* flow, const struct sl_
     return holder && sl_same_flow(holder, owner);
 }
 
+// Gives the flow's reply tuple back. `backend` is what has the id that the flow names, if anything.
 static __always_inline void sl_release(const struct sl_flow* flow, const struct sl_backend* backend,
                                        const struct sl_flow_key* owner)
 {
     struct sl_reply_key key;
     struct sl_flow_key* holder;
 
+    if (!backend || backend->generation != flow->backend_generation)
+        return;
     sl_reply_key_of(&key, flow, backend, owner->proto);
     holder = bpf_map_lookup_elem(&sl_replies, &key);
     if (holder && sl_same_flow(holder, owner))
@@ -107,7 +110,10 @@ static __always_inline __u32 sl_claim_source(const struct sl_packet* p, struct s
 
     if (sl_is_v4_mapped(backend->addr_be) == p->is_v6)
         return SL_REASON_NO_NODE_ADDRESS;
-    if ((backend->flags & SL_BACKEND_LOCAL) && !sl_same_address(key->client_be, backend->addr_be)) {
+    // A client on the backend's own link, such as another pod of its bridge, would be answered there and not through
+    // this node.
+    if ((backend->flags & SL_BACKEND_LOCAL) && p->ifindex != backend->ifindex &&
+        !sl_same_address(key->client_be, backend->addr_be)) {
         __builtin_memcpy(flow->source_be, key->client_be, 16);
         flow->source_port_be = key->client_port_be;
         if (sl_claim(flow, backend, key, config, now))
@@ -123,6 +129,9 @@ static __always_inline __u32 sl_claim_source(const struct sl_packet* p, struct s
         __u32 port = SL_SNAT_PORT_MIN + (first + i) % (SL_SNAT_PORT_MAX - SL_SNAT_PORT_MIN + 1);
 
         flow->source_port_be = bpf_htons((__u16)port);
+        // What comes to a listener is never taken for an answer.
+        if (sl_find_listener(node, flow->source_port_be, key->proto))
+            continue;
         if (sl_claim(flow, backend, key, config, now))
             return SL_REASON_NONE;
     }

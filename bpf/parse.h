@@ -48,6 +48,7 @@ static_assert(sizeof(struct sl_tuple) == sizeof(struct sl_reply_key), "a tuple i
 struct sl_packet {
     union sl_key key;
     __u32 ip_bytes;   // IP length of the whole packet, offloaded or not
+    __u32 ifindex;    // link that it came by
     __u16 l4_offset;  // fixed for each family unless `odd` is set
     __u8 is_v6;
     __u8 ttl;
@@ -90,7 +91,8 @@ static __always_inline int sl_parse_l4(struct sl_packet* p, void* l4, void* data
     return 0;
 }
 
-static __always_inline int sl_parse_v4(struct sl_packet* p, void* data, void* data_end, __u32 l3_room)
+// `is_merged`: of several segments, which may be more than the length field can say (BIG TCP): it is 0 then.
+static __always_inline int sl_parse_v4(struct sl_packet* p, void* data, void* data_end, __u32 l3_room, int is_merged)
 {
     struct iphdr* ip = data + SL_L3_OFFSET;
 
@@ -105,7 +107,7 @@ static __always_inline int sl_parse_v4(struct sl_packet* p, void* data, void* da
     p->key.tuple.dst_be[3] = ip->daddr;
     p->key.tuple.proto = ip->protocol;
     p->ttl = ip->ttl;
-    p->ip_bytes = bpf_ntohs(ip->tot_len);
+    p->ip_bytes = is_merged && !ip->tot_len ? l3_room : bpf_ntohs(ip->tot_len);
     __u32 header_bytes = ip->ihl * 4;
 
     if (ip->frag_off & SL_IP4_FRAGMENT_BE)
@@ -125,7 +127,7 @@ struct sl_ip6_extension {
     __u32 rest;
 };
 
-static __always_inline int sl_parse_v6(struct sl_packet* p, void* data, void* data_end, __u32 l3_room)
+static __always_inline int sl_parse_v6(struct sl_packet* p, void* data, void* data_end, __u32 l3_room, int is_merged)
 {
     struct ipv6hdr* ip = data + SL_L3_OFFSET;
 
@@ -135,7 +137,7 @@ static __always_inline int sl_parse_v6(struct sl_packet* p, void* data, void* da
     __builtin_memcpy(p->key.tuple.dst_be, &ip->daddr, 16);
     p->is_v6 = 1;
     p->ttl = ip->hop_limit;
-    p->ip_bytes = bpf_ntohs(ip->payload_len) + sizeof(*ip);
+    p->ip_bytes = is_merged && !ip->payload_len ? l3_room : bpf_ntohs(ip->payload_len) + sizeof(*ip);
     __u8 next = ip->nexthdr;
     __u32 offset = SL_L3_OFFSET + sizeof(*ip);
 
@@ -162,7 +164,7 @@ static __always_inline int sl_parse_v6(struct sl_packet* p, void* data, void* da
 }
 
 // Returns 0 for a packet that may be ours. `frame_bytes` is the whole frame, also what data_end does not cover.
-static __always_inline int sl_parse(struct sl_packet* p, void* data, void* data_end, __u32 frame_bytes)
+static __always_inline int sl_parse(struct sl_packet* p, void* data, void* data_end, __u32 frame_bytes, int is_merged)
 {
     struct ethhdr* eth = data;
 
@@ -170,8 +172,8 @@ static __always_inline int sl_parse(struct sl_packet* p, void* data, void* data_
     if ((void*)(eth + 1) > data_end || frame_bytes < SL_L3_OFFSET)
         return -1;
     if (eth->h_proto == bpf_htons(ETH_P_IP))
-        return sl_parse_v4(p, data, data_end, frame_bytes - SL_L3_OFFSET);
+        return sl_parse_v4(p, data, data_end, frame_bytes - SL_L3_OFFSET, is_merged);
     if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-        return sl_parse_v6(p, data, data_end, frame_bytes - SL_L3_OFFSET);
+        return sl_parse_v6(p, data, data_end, frame_bytes - SL_L3_OFFSET, is_merged);
     return -1;
 }

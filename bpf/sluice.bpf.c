@@ -15,8 +15,9 @@ int sl_xdp_ingress(struct xdp_md* ctx)
     struct sl_packet packet;
     struct sl_decision decision;
 
-    if (sl_parse(&packet, data, data_end, (__u32)(data_end - data)))
+    if (sl_parse(&packet, data, data_end, (__u32)(data_end - data), 0))
         return XDP_PASS;
+    packet.ifindex = ctx->ingress_ifindex;
     switch (sl_decide(ctx, &packet, &decision)) {
     case SL_FORWARD: return sl_xdp_forward(ctx, &packet, &decision);
     case SL_DROP: sl_count_reason(decision.listener_id, decision.reason); return XDP_DROP;
@@ -37,8 +38,9 @@ int sl_tc_ingress(struct __sk_buff* skb)
 
     if (skb->data_end - skb->data < wanted && bpf_skb_pull_data(skb, wanted))
         return TCX_NEXT;
-    if (sl_parse(&packet, (void*)(long)skb->data, (void*)(long)skb->data_end, skb->len))
+    if (sl_parse(&packet, (void*)(long)skb->data, (void*)(long)skb->data_end, skb->len, skb->gso_segs > 1))
         return TCX_NEXT;
+    packet.ifindex = skb->ifindex;
     switch (sl_decide(skb, &packet, &decision)) {
     case SL_FORWARD: return sl_tc_forward(skb, &packet, &decision);
     case SL_DROP: sl_count_reason(decision.listener_id, decision.reason); return TCX_DROP;

@@ -45,9 +45,9 @@
 
 // Who serves a listener.
 #define SL_SERVED_BY_KERNEL 1  // forwarded by XDP and tcx; connections from the host itself go to the proxy's relay
-#define SL_SERVED_BY_PROXY 2   // always by the proxy's sockets
+#define SL_SERVED_BY_PROXY 2   // by the proxy's sockets; with an id, TCP connections that the kernel forwards go on
 
-#define SL_BACKEND_LOCAL 1     // replies come back through this node: the client's address is kept
+#define SL_BACKEND_LOCAL 1     // replies come back through this node: the address of clients on other links is kept
 #define SL_BACKEND_DRAINING 2  // removed from every ring: TCP flows may finish, UDP flows move at once
 
 #define SL_FLOW_SNAT 1  // the backend sees the node's address instead of the client's
@@ -73,6 +73,10 @@
 #define SL_REASON_REWRITE 18         // a header could not be rewritten
 #define SL_REASON_MALFORMED 19       // lengths that contradict each other, after the listener is known
 #define SL_REASON_LOOP 20            // UDP from a listener's address and port: the answer would be another request
+// Of a TCP connection that the kernel forwards, which the stack, knowing nothing of it, would reset:
+#define SL_REASON_ODD_MID_FLOW 21  // what 1 to 3 say of other packets
+#define SL_REASON_UNROUTABLE 22    // what 9 says of other packets
+#define SL_REASON_TOO_BIG 23       // for the link that the route leads to
 #define SL_REASON_COUNT 32
 
 struct sl_listener_key {
@@ -83,7 +87,7 @@ struct sl_listener_key {
 };
 
 struct sl_listener {
-    __u32 id;        // below SL_LISTENER_IDS_MAX; indexes sl_rings, sl_counters, sl_drops
+    __u32 id;        // below SL_LISTENER_IDS_MAX; indexes sl_rings, sl_counters, sl_drops; 0: the kernel forwards none
     __u8 served_by;  // SL_SERVED_BY_*
     __u8 pad[3];
 };

@@ -147,34 +147,49 @@ template <class Key, class Value> Result<void> Table<Key, Value>::erase(const Ke
 
 // Programs insert and evict while this walks. The kernel copies whole buckets, each once and under its lock: an entry
 // that comes or goes meanwhile may be missed, none is seen twice.
-template <class Key, class Value> Result<std::vector<std::pair<Key, Value>>> Table<Key, Value>::entries() const
+template <class Key, class Value>
+Result<typename Table<Key, Value>::Entries> Table<Key, Value>::next_entries(Cursor& cursor) const
 {
     static_assert(sizeof(Key) >=
                   sizeof(std::uint32_t));  // the cursor of a hash is a bucket's number, of an array a key
     const auto capacity = max_entries(fd_, name_);
     if (!capacity)
         return std::unexpected(capacity.error());
-    std::vector<std::pair<Key, Value>> found;
     std::vector<Key> keys(std::min(*capacity, kEntriesABatch));
     std::vector<Value> values(keys.size());
-    Key cursor{};
-    Key* previous = nullptr;
+    Key behind{};
+    std::uint32_t count = 0;
+    int error = 0;
     while (true) {
-        auto count = static_cast<std::uint32_t>(keys.size());
-        const int error = bpf_map_lookup_batch(fd_, previous, &cursor, keys.data(), values.data(), &count, nullptr);
-        if (error == -ENOSPC && keys.size() < *capacity) {  // a bucket holds more than that
-            keys.resize(std::min<std::size_t>(*capacity, 2 * keys.size()));
-            values.resize(keys.size());
-        } else if (error != 0 && error != -ENOENT) {
-            return fail(error, "bpf_map_lookup_batch", subject_of(name_));
-        } else {
-            for (std::uint32_t i = 0; i < count; i++)
-                found.emplace_back(keys[i], values[i]);
-            if (error == -ENOENT)
-                return found;
-            previous = &cursor;
-        }
+        count = static_cast<std::uint32_t>(keys.size());
+        error = bpf_map_lookup_batch(fd_, cursor ? &*cursor : nullptr, &behind, keys.data(), values.data(), &count,
+                                     nullptr);
+        if (error != -ENOSPC || keys.size() == *capacity)
+            break;
+        keys.resize(std::min<std::size_t>(*capacity, 2 * keys.size()));  // a bucket holds more than that
+        values.resize(keys.size());
     }
+    if (error != 0 && error != -ENOENT)
+        return fail(error, "bpf_map_lookup_batch", subject_of(name_));
+    Entries found;
+    found.reserve(count);
+    for (std::uint32_t i = 0; i < count; i++)
+        found.emplace_back(keys[i], values[i]);
+    cursor = error == -ENOENT ? Cursor() : Cursor(behind);
+    return found;
+}
+
+template <class Key, class Value> Result<typename Table<Key, Value>::Entries> Table<Key, Value>::entries() const
+{
+    Cursor cursor;
+    Entries found;
+    do {
+        const auto more = next_entries(cursor);
+        if (!more)
+            return std::unexpected(more.error());
+        found.insert(found.end(), more->begin(), more->end());
+    } while (cursor);
+    return found;
 }
 
 template class Table<sl_listener_key, sl_listener>;
@@ -289,7 +304,7 @@ const char* reason_name(std::uint32_t reason)
         "none",         "fragment",        "ip_options",  "ttl",        "no_neighbour", "no_flow",   "refused_tcp",
         "no_snat_port", "no_node_address", "no_route",    "relayed",    "reason-11",    "reason-12", "reason-13",
         "reason-14",    "reason-15",       "refused_udp", "no_backend", "rewrite",      "malformed", "loop",
-        "reason-21",    "reason-22",       "reason-23",   "reason-24",  "reason-25",    "reason-26", "reason-27",
+        "odd_mid_flow", "unroutable",      "too_big",     "reason-24",  "reason-25",    "reason-26", "reason-27",
         "reason-28",    "reason-29",       "reason-30",   "reason-31"};
     return reason < kNames.size() ? kNames[reason] : "reason-unknown";
 }

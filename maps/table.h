@@ -21,7 +21,12 @@ public:
     [[nodiscard]] Result<std::optional<Value>> get(const Key& key) const;
     [[nodiscard]] Result<void> set(const Key& key, const Value& value) const;
     [[nodiscard]] Result<void> erase(const Key& key) const;  // an absent key is no error
-    [[nodiscard]] Result<std::vector<std::pair<Key, Value>>> entries() const;
+    using Entries = std::vector<std::pair<Key, Value>>;
+    [[nodiscard]] Result<Entries> entries() const;
+    // The same piece by piece, some thousands at a time, from where `cursor` says: empty, it is at the beginning, and
+    // it is empty again at the end.
+    using Cursor = std::optional<Key>;
+    [[nodiscard]] Result<Entries> next_entries(Cursor& cursor) const;
 
 private:
     int fd_ = -1;

@@ -44,7 +44,7 @@ Result<void> Applier::State::adopt()
     return {};
 }
 
-Result<Desired> Applier::State::desire(const plan::Plan& plan, const Facts& facts) const
+Result<void> Applier::State::find_backends(Desired& desired, const plan::Plan& plan, const Facts& facts) const
 {
     const auto links = network->links();
     if (!links)
@@ -60,7 +60,7 @@ Result<Desired> Applier::State::desire(const plan::Plan& plan, const Facts& fact
         return first == candidates.end() ? IpAddress{} : *first;
     };
     std::map<IpAddress, Reach> known;
-    return make_desired(plan, facts.node_addresses, [&](const IpAddress& address) {
+    add_backends(desired, plan, [&](const IpAddress& address) {
         const auto [reach, is_new] = known.try_emplace(address);
         if (!is_new)
             return reach->second;
@@ -73,6 +73,7 @@ Result<Desired> Applier::State::desire(const plan::Plan& plan, const Facts& fact
             source = fallback(address.is_v4());
         return reach->second;
     });
+    return {};
 }
 
 // The links by which backends answer, also those that still drain.
@@ -106,13 +107,12 @@ Result<Applier> Applier::make(const maps::Tables& tables, loader::Network& netwo
 Result<Outcome> Applier::apply(const plan::Plan& plan, const Facts& facts)
 {
     State& state = *state_;
-    auto desired_or = state.desire(plan, facts);
-    if (!desired_or)
-        return std::unexpected(desired_or.error());
-    Desired& desired = *desired_or;
+    Desired desired = make_listeners(plan, facts.node_addresses);
     Outcome outcome;
     leave_to_others(desired, facts.other_nodes);
     outcome.taken = state.host_ports.yield_taken(desired, facts.host_addresses);
+    if (auto found = state.find_backends(desired, plan, facts); !found)
+        return std::unexpected(found.error());
     if (auto attached = state.attach(state.backend_links(desired)); !attached)
         return std::unexpected(attached.error());
     if (auto config = state.write_config(); !config)
@@ -128,8 +128,9 @@ Result<Outcome> Applier::apply(const plan::Plan& plan, const Facts& facts)
     for (const auto& [name, group] : desired.groups) {
         L4ListenerState& listener = states[group.listener];
         listener.listener = group.listener;
-        if (!group.only_loopback && !group.relayed.empty())
-            listener.relayed = group.relayed;
+        const std::string& why = group.relayed.empty() ? group.refused : group.relayed;
+        if (!group.only_loopback && !why.empty())
+            listener.relayed = why;
     }
     const auto failed = state.write_groups(desired);
     for (const auto& [name, error] : failed)
@@ -140,6 +141,7 @@ Result<Outcome> Applier::apply(const plan::Plan& plan, const Facts& facts)
         return std::unexpected(removed.error());
     if (auto released = state.release_groups(desired); !released)
         return std::unexpected(released.error());
+    state.empty_relayed_rings();
     if (auto drained = state.drain_backends(desired); !drained)
         return std::unexpected(drained.error());
     if (auto ended = state.end_lost_udp(); !ended)

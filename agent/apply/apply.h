@@ -22,7 +22,7 @@ struct L4ListenerState {
     std::string listener;
     std::vector<std::uint32_t> ids;  // one an address family
     bool in_kernel = false;          // read back: addresses of at least one family are in the tables, with their ring
-    std::string relayed;             // why the proxy relays (some of) it, which it does serve; may be empty
+    std::string relayed;             // why the kernel leaves (some of) it to the proxy, or refuses it; may be empty
     std::string problem;             // why it does not serve what the plan asks; empty when it does
 };
 
@@ -54,7 +54,8 @@ public:
     // A failure of one listener is its `problem`, the others go on; an error of the whole leaves what served before.
     [[nodiscard]] Result<Outcome> apply(const plan::Plan& plan, const Facts& facts);
 
-    // Deletes draining backends that no flow refers to any more. Returns how many are still draining.
+    // Deletes draining backends that no flow refers to any more, and some of the reply tuples that flows have left
+    // behind. Returns how many backends are still draining. To be called every some seconds.
     [[nodiscard]] Result<std::size_t> collect_garbage();
 
 private:

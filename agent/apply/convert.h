@@ -37,6 +37,12 @@ inline void to_words(const IpAddress& address, __be32 (&words)[4])
     return {{from_words(key.addr_be), ntohs(key.port_be)}, key.proto};
 }
 
+// Of layouts without padding.
+template <class Layout> [[nodiscard]] bool same_bytes(const Layout& a, const Layout& b)
+{
+    return std::memcmp(&a, &b, sizeof a) == 0;
+}
+
 [[nodiscard]] inline BackendKey key_of(const sl_backend& backend)
 {
     return {{from_words(backend.addr_be), ntohs(backend.port_be)}, backend.proto};

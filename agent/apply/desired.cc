@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace sluice::apply {
 namespace {
@@ -19,9 +20,24 @@ std::vector<IpAddress> expand(const std::vector<IpAddress>& addresses, const std
     return all;
 }
 
+// Whether the endpoint is what the plan's own listeners serve on this node. The relay would connect to itself, and that
+// connection again, until it has no more.
+class OwnListeners {
+public:
+    OwnListeners(std::set<ListenerKey> keys, const Resolver& resolve) : keys_(std::move(keys)), resolve_(resolve) {}
+    [[nodiscard]] bool has(const SocketAddress& endpoint, std::uint8_t proto) const
+    {
+        return keys_.contains({endpoint, proto}) && resolve_(endpoint.address).kind == Reach::Kind::Self;
+    }
+
+private:
+    std::set<ListenerKey> keys_;
+    const Resolver& resolve_;
+};
+
 // Every backendRef keeps its weight, split evenly over its endpoints of the family. The common multiple of the
 // endpoint counts keeps the split exact; it is bounded, for hostile counts, at a loss of precision below one slot.
-std::vector<Share> make_shares(const plan::L4Listener& listener, bool v4, std::uint8_t proto)
+void add_shares(const plan::L4Listener& listener, bool v4, std::uint8_t proto, const OwnListeners& own, Group& group)
 {
     constexpr std::uint64_t kMultipleMax = 1U << 20;
     const auto of_family = [&](const SocketAddress& endpoint) { return endpoint.address.is_v4() == v4; };
@@ -41,16 +57,20 @@ std::vector<Share> make_shares(const plan::L4Listener& listener, bool v4, std::u
             continue;
         }
         for (const SocketAddress& endpoint : backend.endpoints) {
-            if (of_family(endpoint))
+            if (!of_family(endpoint))
+                continue;
+            if (own.has(endpoint, proto)) {
+                refused += weight / count;
+                group.refused = endpoint.to_string() + " is a listener of this node itself: its share is refused";
+            } else {
                 weights[{endpoint, proto}] += weight / count;
+            }
         }
     }
-    std::vector<Share> shares;
     for (const auto& [backend, weight] : weights)
-        shares.push_back({weight, backend, false});
+        group.shares.push_back({weight, backend, false});
     if (refused != 0)
-        shares.push_back({refused, {}, true});
-    return shares;
+        group.shares.push_back({refused, {}, true});
 }
 
 // Why the proxy has to relay this listener; empty when the kernel can forward.
@@ -74,31 +94,25 @@ std::string relay_reason(const plan::L4Listener& listener, bool v4, const Group&
     return "";
 }
 
-void add_listener(const plan::L4Listener& listener, const std::vector<IpAddress>& addresses, bool v4,
-                  const Resolver& resolve, Desired& out)
+std::string group_name(const plan::L4Listener& listener, bool v4) { return listener.name + (v4 ? " IPv4" : " IPv6"); }
+
+std::uint8_t proto_of(const plan::L4Listener& listener)
 {
-    const std::uint8_t proto = listener.protocol == plan::Protocol::Tcp ? IPPROTO_TCP : IPPROTO_UDP;
-    Group group{.listener = listener.name,
-                .keys = {},
-                .only_loopback = true,
-                .shares = make_shares(listener, v4, proto),
-                .relayed = ""};
+    return listener.protocol == plan::Protocol::Tcp ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+void add_group(const plan::L4Listener& listener, const std::vector<IpAddress>& addresses, bool v4, Desired& out)
+{
+    Group group{
+        .listener = listener.name, .keys = {}, .only_loopback = true, .shares = {}, .relayed = "", .refused = ""};
     for (const IpAddress& address : addresses) {
         if (address.is_v4() != v4)
             continue;
-        group.keys.push_back({{address, listener.port}, proto});
+        group.keys.push_back({{address, listener.port}, proto_of(listener)});
         group.only_loopback = group.only_loopback && address.is_loopback();
     }
-    if (group.keys.empty())
-        return;
-    group.relayed = relay_reason(listener, v4, group, resolve);
-    if (group.relayed.empty()) {
-        for (const Share& share : group.shares) {
-            if (!share.refused)
-                out.backends.emplace(share.backend, resolve(share.backend.endpoint.address));
-        }
-    }
-    out.groups.emplace(listener.name + (v4 ? " IPv4" : " IPv6"), std::move(group));
+    if (!group.keys.empty())
+        out.groups.emplace(group_name(listener, v4), std::move(group));
 }
 
 }  // namespace
@@ -122,25 +136,15 @@ void leave_to_others(Desired& desired, const std::vector<IpAddress>& addresses)
         std::erase_if(group.keys, is_theirs);
     std::erase_if(desired.groups, [](const auto& entry) { return entry.second.keys.empty(); });
     std::erase_if(desired.proxied, [&](const auto& entry) { return is_theirs(entry.first); });
-    drop_unused_backends(desired);
 }
 
-void drop_unused_backends(Desired& desired)
-{
-    std::set<BackendKey> used;
-    for (const auto& [name, group] : desired.groups)
-        for (const Share& share : group.shares)
-            used.insert(share.backend);
-    std::erase_if(desired.backends, [&](const auto& entry) { return !used.contains(entry.first); });
-}
-
-Desired make_desired(const plan::Plan& plan, const std::vector<IpAddress>& node_addresses, const Resolver& resolve)
+Desired make_listeners(const plan::Plan& plan, const std::vector<IpAddress>& node_addresses)
 {
     Desired desired;
     for (const plan::L4Listener& listener : plan.l4) {
         const auto addresses = expand(listener.addresses, node_addresses);
         for (const bool v4 : {true, false})
-            add_listener(listener, addresses, v4, resolve, desired);
+            add_group(listener, addresses, v4, desired);
     }
     const auto steer = [&](const auto& port, const auto& listeners, auto name) {
         for (const IpAddress& address : expand(port.addresses, node_addresses)) {
@@ -154,6 +158,26 @@ Desired make_desired(const plan::Plan& plan, const std::vector<IpAddress>& node_
     for (const plan::TlsPort& port : plan.tls)
         steer(port, port.hosts, &plan::TlsHost::listener);
     return desired;
+}
+
+void add_backends(Desired& desired, const plan::Plan& plan, const Resolver& resolve)
+{
+    const OwnListeners own(keys_of(desired), resolve);
+    for (const plan::L4Listener& listener : plan.l4) {
+        for (const bool v4 : {true, false}) {
+            const auto group = desired.groups.find(group_name(listener, v4));
+            if (group == desired.groups.end())
+                continue;
+            add_shares(listener, v4, proto_of(listener), own, group->second);
+            group->second.relayed = relay_reason(listener, v4, group->second, resolve);
+            if (!group->second.relayed.empty())
+                continue;
+            for (const Share& share : group->second.shares) {
+                if (!share.refused)
+                    desired.backends.emplace(share.backend, resolve(share.backend.endpoint.address));
+            }
+        }
+    }
 }
 
 }  // namespace sluice::apply

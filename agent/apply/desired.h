@@ -45,6 +45,7 @@ struct Group {
     bool only_loopback = false;  // no address but those added for clients on the node itself
     std::vector<Share> shares;
     std::string relayed;  // why the proxy relays instead; empty: the kernel forwards
+    std::string refused;  // why one of the shares is refused that has an endpoint; empty: none is
     bool operator==(const Group&) const = default;
 };
 
@@ -59,14 +60,15 @@ struct Desired {
 // Of everything that is to be in the table of listeners.
 [[nodiscard]] std::set<ListenerKey> keys_of(const Desired& desired);
 
+// The addresses alone, of groups and what is proxied. `node_addresses` stand in for listeners without addresses,
+// together with the loopback addresses.
+[[nodiscard]] Desired make_listeners(const plan::Plan& plan, const std::vector<IpAddress>& node_addresses);
+
 // Without these addresses, and the listeners that have no others.
 void leave_to_others(Desired& desired, const std::vector<IpAddress>& addresses);
 
-// Those that no group refers to.
-void drop_unused_backends(Desired& desired);
-
-// `node_addresses` stand in for listeners without addresses, together with the loopback addresses.
-[[nodiscard]] Desired make_desired(const plan::Plan& plan, const std::vector<IpAddress>& node_addresses,
-                                   const Resolver& resolve);
+// The shares and backends of the groups. By then `desired` must have lost all addresses that this node does not serve:
+// an endpoint that is served by one of its listeners is refused.
+void add_backends(Desired& desired, const plan::Plan& plan, const Resolver& resolve);
 
 }  // namespace sluice::apply

@@ -44,7 +44,6 @@ std::map<std::string, std::string> remove(Desired& desired, const std::set<Liste
             return is_lost(key, std::span(&listener, 1));
         });
     std::erase_if(desired.groups, [](const auto& entry) { return entry.second.keys.empty(); });
-    drop_unused_backends(desired);
     std::erase_if(desired.proxied, [&](const auto& entry) { return is_lost(entry.first, entry.second); });
     return losers;
 }

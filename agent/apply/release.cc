@@ -3,11 +3,28 @@
 // drain until their last flow is gone.
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "agent/apply/convert.h"
 #include "agent/apply/state.h"
 
 namespace sluice::apply {
+namespace {
+
+constexpr std::size_t kLeasesASweep = 16'384;  // some milliseconds; a full table takes 16 sweeps
+
+sl_reply_key reply_of(const sl_flow_key& key, const sl_flow& flow, const sl_backend& backend)
+{
+    sl_reply_key reply{};
+    std::ranges::copy(backend.addr_be, reply.backend_be);
+    std::ranges::copy(flow.source_be, reply.source_be);
+    reply.backend_port_be = backend.port_be;
+    reply.source_port_be = flow.source_port_be;
+    reply.proto = key.proto;
+    return reply;
+}
+
+}  // namespace
 
 Result<void> Applier::State::remove_listeners(const std::set<ListenerKey>& wanted)
 {
@@ -52,6 +69,25 @@ Result<void> Applier::State::release_groups(const Desired& desired)
     return {};
 }
 
+// The ring of a listener that the proxy relays now names nobody, so that its backends drain; TCP connections that the
+// kernel forwards go on until they end. A ring that cannot be replaced is tried again by the next apply.
+void Applier::State::empty_relayed_rings()
+{
+    std::set<std::uint32_t> forwarded;
+    for (const auto& [key, value] : listeners) {
+        if (value.served_by == SL_SERVED_BY_KERNEL)
+            forwarded.insert(value.id);
+    }
+    std::vector<PendingRing> pending;
+    for (const auto& [id, slots] : rings) {
+        const bool is_empty = std::ranges::all_of(slots, [](std::uint32_t slot) { return slot == SL_BACKEND_NONE; });
+        if (!forwarded.contains(id) && !is_empty)
+            pending.push_back({"", id, std::vector<std::uint32_t>(SL_RING_SLOTS, SL_BACKEND_NONE)});
+    }
+    std::map<std::string, Error> failed;
+    write_rings(std::move(pending), failed);
+}
+
 // UDP flows of listeners to backends that only others have now. TCP connections go on, and the programs see themselves
 // to flows whose backend is draining.
 Result<void> Applier::State::end_lost_udp()
@@ -81,13 +117,7 @@ Result<void> Applier::State::purge_flows(const IsObsolete& is_obsolete)
         if (!is_obsolete(key, flow))
             continue;
         if (const auto backend = backends.find(flow.backend_id); backend != backends.end()) {
-            sl_reply_key reply{};
-            std::ranges::copy(backend->second.addr_be, reply.backend_be);
-            std::ranges::copy(flow.source_be, reply.source_be);
-            reply.backend_port_be = backend->second.port_be;
-            reply.source_port_be = flow.source_port_be;
-            reply.proto = key.proto;
-            if (auto erased = tables->replies.erase(reply); !erased)
+            if (auto erased = tables->replies.erase(reply_of(key, flow, backend->second)); !erased)
                 return erased;
         }
         if (auto erased = tables->flows.erase(key); !erased)
@@ -122,9 +152,58 @@ Result<void> Applier::State::drain_backends(const Desired& desired)
     return {};
 }
 
+// Whether a flow has the reply tuple, and not another one.
+Result<bool> Applier::State::is_leased(const sl_reply_key& reply, const sl_flow_key& owner) const
+{
+    const auto flow = tables->flows.get(owner);
+    if (!flow)
+        return std::unexpected(flow.error());
+    if (!*flow)
+        return false;
+    const auto backend = backends.find((*flow)->backend_id);
+    return backend != backends.end() && same_bytes(reply_of(owner, **flow, backend->second), reply);
+}
+
+// Reply tuples whose flow is gone, evicted from a full table for instance: each holds a source port of its backend. One
+// without a flow may be of a flow that a program is about to make, so only the second look counts.
+Result<void> Applier::State::free_leases()
+{
+    for (const auto& [reply, owner] : std::exchange(idle_leases, {})) {
+        const auto holder = tables->replies.get(reply);
+        if (!holder)
+            return std::unexpected(holder.error());
+        if (!*holder || !same_bytes(**holder, owner))
+            continue;
+        const auto leased = is_leased(reply, owner);
+        if (!leased)
+            return std::unexpected(leased.error());
+        if (*leased)
+            continue;
+        if (auto erased = tables->replies.erase(reply); !erased)
+            return erased;
+    }
+    std::size_t seen = 0;
+    do {
+        const auto entries = tables->replies.next_entries(lease_cursor);
+        if (!entries)
+            return std::unexpected(entries.error());
+        for (const auto& entry : *entries) {
+            const auto leased = is_leased(entry.first, entry.second);
+            if (!leased)
+                return std::unexpected(leased.error());
+            if (!*leased)
+                idle_leases.push_back(entry);
+        }
+        seen += entries->size();
+    } while (lease_cursor && seen < kLeasesASweep);
+    return {};
+}
+
 Result<std::size_t> Applier::collect_garbage()
 {
     State& state = *state_;
+    if (auto freed = state.free_leases(); !freed)
+        return std::unexpected(freed.error());
     std::set<std::uint32_t> draining;
     for (const auto& [id, backend] : state.backends) {
         if ((backend.flags & SL_BACKEND_DRAINING) != 0)

@@ -44,16 +44,22 @@ struct Applier::State {
     std::set<std::pair<std::uint32_t, std::uint32_t>> lost;
     HostPorts host_ports;
     bool changed = false;  // something was written since the generation was
+    // Where the walk over the reply tuples stands, and those that had no flow when it last came by.
+    maps::Replies::Cursor lease_cursor;
+    maps::Replies::Entries idle_leases;
 
     Result<void> adopt();
-    Result<Desired> desire(const plan::Plan& plan, const Facts& facts) const;
+    Result<void> find_backends(Desired& desired, const plan::Plan& plan, const Facts& facts) const;
     std::vector<unsigned> backend_links(const Desired& desired) const;
 
     Result<void> write_config();
     std::map<std::string, Error> write_groups(const Desired& desired);   // those that failed, and why
     std::map<std::string, Error> write_proxied(const Desired& desired);  // the plan's listeners that failed, and why
     Result<void> write_generation();
+    std::uint32_t held_id(const std::string& name, const Group& group);
     std::uint32_t id_of(const std::string& name, const Group& group);
+    sl_listener listener_of(const std::string& name, const Group& group);
+    std::uint32_t generation_of(const BackendKey& key, const sl_backend* known) const;
     Result<void> write_backend(const BackendKey& key, const Reach& reach);
     Result<void> write_backends(const Group& group, const Desired& desired);
     void add_pending(const std::string& name, const Group& group, std::vector<PendingRing>& pending) const;
@@ -62,11 +68,14 @@ struct Applier::State {
 
     Result<void> remove_listeners(const std::set<ListenerKey>& wanted);
     Result<void> release_groups(const Desired& desired);
+    void empty_relayed_rings();
     using IsObsolete = std::function<bool(const sl_flow_key&, const sl_flow&)>;
     Result<void> purge_flows(const IsObsolete& is_obsolete);
     Result<void> end_lost_udp();
     Result<void> drain_backends(const Desired& desired);
     std::set<std::uint32_t> in_rings() const;
+    Result<bool> is_leased(const sl_reply_key& reply, const sl_flow_key& owner) const;
+    Result<void> free_leases();
 
     void read_back_all(const Desired& desired, const std::map<std::string, Error>& failed,
                        std::map<std::string, L4ListenerState>& states) const;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an apply writes, in the order of the calls: the config, backends, rings, listeners, and last the generation.
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <random>
@@ -25,9 +27,9 @@ bool same(const sl_backend& a, const sl_backend& b)
 
 }  // namespace
 
-// The id that the group had, in this process or (by its addresses, in the adopted table) in the one before; else a
-// free one. kProxiedId: none is left.
-std::uint32_t Applier::State::id_of(const std::string& name, const Group& group)
+// The id that the group had, in this process or (by its addresses, in the adopted table) in the one before.
+// kProxiedId: it had none.
+std::uint32_t Applier::State::held_id(const std::string& name, const Group& group)
 {
     if (const auto known = group_ids.find(name); known != group_ids.end())
         return known->second;
@@ -39,6 +41,17 @@ std::uint32_t Applier::State::id_of(const std::string& name, const Group& group)
         if (held != listeners.end() && !used.contains(held->second.id))
             return group_ids[name] = held->second.id;
     }
+    return kProxiedId;
+}
+
+// That or a free one. kProxiedId: none is left.
+std::uint32_t Applier::State::id_of(const std::string& name, const Group& group)
+{
+    if (const std::uint32_t held = held_id(name, group); held != kProxiedId)
+        return held;
+    std::set<std::uint32_t> used{kProxiedId};
+    for (const auto& [other, id] : group_ids)
+        used.insert(id);
     for (const auto& [key, value] : listeners)
         used.insert(value.id);
     for (std::uint32_t id = 1; id < SL_LISTENER_IDS_MAX; ++id) {
@@ -50,15 +63,24 @@ std::uint32_t Applier::State::id_of(const std::string& name, const Group& group)
     return kProxiedId;
 }
 
+// A backend that is new differs from whoever had its id in an earlier process, since the tables' generation only grows.
+// One that returns keeps the TCP connections that it still has, but not the UDP flows, which were to leave it: it may
+// have returned for another listener.
+std::uint32_t Applier::State::generation_of(const BackendKey& key, const sl_backend* known) const
+{
+    const std::uint32_t before = known == nullptr ? 0 : known->generation;
+    if (before != 0 && (key.proto != IPPROTO_UDP || (known->flags & SL_BACKEND_DRAINING) == 0))
+        return before;
+    return std::max(std::max(before, generation) + 1, 1U);  // never 0
+}
+
 Result<void> Applier::State::write_backend(const BackendKey& key, const Reach& reach)
 {
     const auto known = backend_ids.find(key);
     const bool is_new = known == backend_ids.end();
     const std::uint32_t id = is_new ? next_backend_id : known->second;
     sl_backend value{};
-    // A backend that returns keeps the flows that it still has. One that is new differs from whoever had its id in an
-    // earlier process, since the tables' generation only grows.
-    value.generation = is_new ? generation + 1 : backends[id].generation;
+    value.generation = generation_of(key, is_new ? nullptr : &backends[id]);
     to_words(key.endpoint.address, value.addr_be);
     value.port_be = htons(key.endpoint.port);
     value.proto = key.proto;
@@ -140,6 +162,14 @@ Result<void> Applier::State::set_listeners(const std::vector<ListenerKey>& keys,
     return {};
 }
 
+// One that the proxy relays has the id by which the kernel forwarded it, if it did: connections go on by it.
+sl_listener Applier::State::listener_of(const std::string& name, const Group& group)
+{
+    if (group.relayed.empty())
+        return {.id = group_ids.at(name), .served_by = SL_SERVED_BY_KERNEL, .pad = {}};
+    return {.id = held_id(name, group), .served_by = SL_SERVED_BY_PROXY, .pad = {}};
+}
+
 std::map<std::string, Error> Applier::State::write_groups(const Desired& desired)
 {
     std::map<std::string, Error> failed;
@@ -160,10 +190,7 @@ std::map<std::string, Error> Applier::State::write_groups(const Desired& desired
     for (const auto& [name, group] : desired.groups) {
         if (failed.contains(name))
             continue;
-        const sl_listener value =
-            group.relayed.empty() ? sl_listener{.id = group_ids.at(name), .served_by = SL_SERVED_BY_KERNEL, .pad = {}}
-                                  : kProxied;
-        if (auto set = set_listeners(group.keys, value); !set)
+        if (auto set = set_listeners(group.keys, listener_of(name, group)); !set)
             failed.emplace(name, set.error());
     }
     return failed;

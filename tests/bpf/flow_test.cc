@@ -177,6 +177,30 @@ TEST_F(Flow, ATakenReplyTupleMovesTheFlowToTheNodesAddress)
     EXPECT_EQ(tc(answer(arrived), "pod").seen().destination, f_.client);
 }
 
+TEST_F(Flow, APortOfAListenerOnTheNodesAddressIsNobodysSource)
+{
+    constexpr std::uint8_t kServers[] = {SL_SERVED_BY_KERNEL, SL_SERVED_BY_PROXY};
+    for (const std::uint8_t proto : kProtocols) {
+        for (const std::uint8_t served_by : kServers) {
+            SetUp();
+            serve(false, kRemote);
+            const Packet packet = proto == IPPROTO_TCP ? tcp_ : udp_;
+            const std::uint16_t port = tc(packet).seen().source_port;
+            ASSERT_TRUE(tables_.flows.erase(tables_.flows.entries().value().front().first));
+            ASSERT_TRUE(tables_.replies.erase(tables_.replies.entries().value().front().first));
+            sl_listener_key listener{};
+            copy_address(listener.addr_be, f_.node);
+            listener.port_be = htons(port);
+            listener.proto = proto;
+            ASSERT_TRUE(tables_.listeners.set(listener, {kListener + 1U, served_by, {}}));
+            const Seen arrived = tc(packet).seen();
+            EXPECT_EQ(arrived.source, f_.node);
+            EXPECT_NE(arrived.source_port, port);
+            EXPECT_EQ(tc(answer(arrived)).seen().destination, f_.client);
+        }
+    }
+}
+
 // A flow that has gone by leases (backend, node, port): it is the holder of that reply tuple, as tc or xdp would make
 // it.
 TEST_F(Flow, SourcePortsOfFlowsThatAreOverAreGivenToOthers)

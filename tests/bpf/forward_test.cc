@@ -58,6 +58,29 @@ TEST_F(Forward, LocalBackendSeesTheClientsAddressAndItsAnswerBearsTheListeners)
     }
 }
 
+// A bridge would take the answer straight to the client, past the node.
+TEST_F(Forward, AClientOnTheBackendsOwnLinkIsAnsweredThroughTheNode)
+{
+    for (const Case& c : kCases) {
+        SCOPED_TRACE(name(c));
+        const Family& f = family(c.v6);
+        SetUp();
+        serve(c.v6, kLocal);
+        Packet sent = request(c.v6, c.proto);
+        sent.source = ip(c.v6 ? "fd02::30" : "10.2.0.30");
+        const Seen arrived = tc(sent, "pod").seen();
+        expect_valid(arrived);
+        EXPECT_EQ(arrived.source, f.node);
+        EXPECT_EQ(arrived.destination, f.local);
+        const Outcome back = tc(answer(arrived), "pod");
+        EXPECT_EQ(back.verdict, kRedirect);
+        expect_valid(back.seen());
+        EXPECT_EQ(back.seen().source, f.vip);
+        EXPECT_EQ(back.seen().destination, sent.source);
+        EXPECT_EQ(back.seen().destination_port, 40000);
+    }
+}
+
 TEST_F(Forward, RemoteBackendSeesTheNodesAddressByEitherHook)
 {
     for (const Case& c : kCases)
@@ -200,6 +223,26 @@ TEST_F(Forward, ABackendThatIsAnAddressOfTheNodeIsLeftToTheRelay)
     EXPECT_EQ(outcome.verdict, kNext);
     EXPECT_EQ(outcome.frame, frame);
     EXPECT_EQ(reason(SL_REASON_NO_ROUTE), 1U);
+}
+
+// Of more than 64 KiB, which the length field cannot say.
+TEST_F(Forward, WhatTheKernelHasMergedMayBeWithoutALength)
+{
+    for (const bool v6 : {false, true}) {
+        SCOPED_TRACE(family(v6).name);
+        SetUp();
+        serve(v6, kRemote);
+        Bytes frame = build(request(v6, IPPROTO_TCP));
+        const std::size_t length = v6 ? 18 : 16;
+        frame[length] = frame[length + 1] = 0;
+        EXPECT_EQ(tc(frame).verdict, kShot) << "one packet says how long it is";
+        EXPECT_EQ(xdp(frame).verdict, static_cast<int>(XDP_DROP));
+        const Outcome outcome = tc_merged(frame, 3);
+        EXPECT_EQ(outcome.verdict, kRedirect);
+        EXPECT_EQ(outcome.seen().destination, family(v6).remote);
+        EXPECT_EQ(counters().packets_in, 3U);
+        EXPECT_EQ(counters().bytes_in, frame.size() - 14 + 2 * (v6 ? 60 : 40));
+    }
 }
 
 }  // namespace

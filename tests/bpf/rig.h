@@ -162,6 +162,15 @@ protected:
         return run(skeleton_->progs.sl_tc_ingress, frame, &context, sizeof(context));
     }
     Outcome tc(const Packet& packet, const char* link = "wire") { return tc(build(packet), link); }
+    // As the kernel hands it over when it has merged segments.
+    Outcome tc_merged(const Bytes& frame, std::uint32_t segments)
+    {
+        __sk_buff context{};
+        context.ifindex = ::if_nametoindex("wire");
+        context.gso_segs = segments;
+        context.gso_size = 1400;
+        return run(skeleton_->progs.sl_tc_ingress, frame, &context, sizeof(context));
+    }
 
     Outcome xdp(const Bytes& frame)
     {

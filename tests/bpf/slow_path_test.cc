@@ -61,10 +61,10 @@ TEST_F(SlowPath, ExpiringFragmentedAndOptionPacketsGoToTheStack)
         }
 }
 
-TEST_F(SlowPath, AnExpiringAnswerGoesToTheStack)
+TEST_F(SlowPath, AnExpiringAnswerByUdpGoesToTheStack)
 {
     serve(false, kRemote);
-    Packet reply = answer(tc(request(false, IPPROTO_TCP)).seen());
+    Packet reply = answer(tc(request(false, IPPROTO_UDP)).seen());
     reply.ttl = 1;
     expect_untouched(reply, SL_REASON_TTL);
 }

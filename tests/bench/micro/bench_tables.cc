@@ -60,7 +60,8 @@ void desired(benchmark::State& state)
     const plan::Plan plan = plan_of(state.range(0));
     apply::Desired wanted;
     for (auto _ : state) {
-        wanted = apply::make_desired(plan, {}, remote);
+        wanted = apply::make_listeners(plan, {});
+        apply::add_backends(wanted, plan, remote);
         benchmark::DoNotOptimize(wanted);
     }
     require(std::ssize(wanted.backends) == 10 * state.range(0), "backends are missing");

@@ -30,6 +30,14 @@ plan::Backend backend(std::uint32_t weight, const std::vector<const char*>& endp
 }
 
 Reach remote(const IpAddress&) { return {}; }
+Reach self(const IpAddress&) { return {Reach::Kind::Self, 0, {}}; }
+
+Desired make_desired(const plan::Plan& plan, const std::vector<IpAddress>& node_addresses, const Resolver& resolve)
+{
+    Desired desired = make_listeners(plan, node_addresses);
+    add_backends(desired, plan, resolve);
+    return desired;
+}
 
 TEST(Desired, AWeightIsSplitEvenlyOverItsEndpoints)
 {
@@ -82,8 +90,7 @@ TEST(Desired, WithoutAddressesTheNodesOwnAndLoopbackAreServed)
 
 TEST(Desired, ABackendOnTheNodeItselfIsRelayedByTheProxy)
 {
-    const Desired desired = make_desired(plan_of({ip("203.0.113.1")}, {backend(1, {"192.0.2.1"})}), {},
-                                         [](const IpAddress&) { return Reach{Reach::Kind::Self, 0, {}}; });
+    const Desired desired = make_desired(plan_of({ip("203.0.113.1")}, {backend(1, {"192.0.2.1"})}), {}, self);
     EXPECT_NE(desired.groups.at("d/g/l IPv4").relayed, "");
     EXPECT_TRUE(desired.backends.empty());
 }
@@ -98,14 +105,69 @@ TEST(Desired, ABackendBehindALinkWithoutEthernetHeadersIsRelayedByTheProxy)
 
 TEST(Desired, AddressesOfOtherNodesAreLeftToThem)
 {
-    Desired desired = make_desired(plan_of({ip("192.0.2.1"), ip("192.0.2.2")}, {backend(1, {"198.51.100.1"})}),
-                                   {ip("192.0.2.1")}, remote);
+    const plan::Plan plan = plan_of({ip("192.0.2.1"), ip("192.0.2.2")}, {backend(1, {"198.51.100.1"})});
+    Desired desired = make_listeners(plan, {ip("192.0.2.1")});
     leave_to_others(desired, {ip("192.0.2.2")});
     ASSERT_EQ(desired.groups.at("d/g/l IPv4").keys.size(), 1U);
     EXPECT_EQ(desired.groups.at("d/g/l IPv4").keys.front().address.address, ip("192.0.2.1"));
     leave_to_others(desired, {ip("192.0.2.1")});
     EXPECT_TRUE(desired.groups.empty());
+    add_backends(desired, plan, remote);
+    EXPECT_TRUE(desired.groups.empty());
     EXPECT_TRUE(desired.backends.empty());
+}
+
+plan::HttpPort http_port(const IpAddress& address, std::uint16_t port)
+{
+    return {.addresses = {address}, .port = port, .tls = false, .listeners = {}};
+}
+
+// What is connected to there is this node's own listening socket, whose relay would connect to it again.
+TEST(Desired, AnEndpointThatAListenerOfThisNodeServesIsRefusedAndTheOthersServe)
+{
+    const IpAddress vip = ip("203.0.113.1");
+    const auto reach = [&](const IpAddress& address) { return address == vip ? self(address) : remote(address); };
+    plan::Plan plan = plan_of({vip}, {backend(1, {"203.0.113.1", "198.51.100.1"})});
+    plan.l4.front().port = 8080;
+    const Desired desired = make_desired(plan, {}, reach);
+    const Group& group = desired.groups.at("d/g/l IPv4");
+    EXPECT_EQ(group.relayed, "");
+    EXPECT_NE(group.refused.find("203.0.113.1:8080"), std::string::npos);
+    ASSERT_EQ(group.shares.size(), 2U);
+    EXPECT_FALSE(group.shares[0].refused);
+    EXPECT_TRUE(group.shares[1].refused);
+    EXPECT_EQ(group.shares[0].weight, group.shares[1].weight);
+    EXPECT_EQ(desired.backends.size(), 1U);
+
+    plan.l4.front().port = 80;
+    plan.http.push_back(http_port(vip, 8080));
+    EXPECT_NE(make_desired(plan, {}, reach).groups.at("d/g/l IPv4").refused, "") << "an HTTP listener's";
+}
+
+TEST(Desired, AnEndpointThatNoListenerOfThisNodeServesIsNotRefused)
+{
+    const IpAddress vip = ip("203.0.113.1");
+    const plan::Plan own = plan_of({vip}, {backend(1, {"203.0.113.1"})});
+    const Desired another_port = make_desired(own, {}, self);
+    EXPECT_EQ(another_port.groups.at("d/g/l IPv4").refused, "");
+    EXPECT_NE(another_port.groups.at("d/g/l IPv4").relayed, "") << "a program of the node has that port";
+
+    plan::Plan other_protocol = own;
+    other_protocol.l4.front().protocol = plan::Protocol::Udp;
+    other_protocol.http.push_back(http_port(vip, 8080));
+    EXPECT_EQ(make_desired(other_protocol, {}, self).groups.at("d/g/l IPv4").refused, "");
+
+    plan::Plan same_port = own;
+    same_port.l4.front().port = 8080;
+    EXPECT_EQ(make_desired(same_port, {}, remote).groups.at("d/g/l IPv4").refused, "")
+        << "another node has the address";
+
+    plan::Plan of_program = plan_of({}, {backend(1, {"127.0.0.1"})});
+    of_program.l4.front().port = 8080;
+    Desired desired = make_listeners(of_program, {ip("192.0.2.1")});
+    std::erase(desired.groups.at("d/g/l IPv4").keys, ListenerKey{{ip("127.0.0.1"), 8080}, IPPROTO_TCP});
+    add_backends(desired, of_program, self);
+    EXPECT_EQ(desired.groups.at("d/g/l IPv4").refused, "") << "the port that was yielded to a program";
 }
 
 TEST(Desired, APortIsProxiedForAllItsListeners)
