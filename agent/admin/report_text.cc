@@ -51,10 +51,9 @@ void print_listener(Out out, const json& listener)
 void print_conditions(Out out, const json& conditions, const std::string& indent)
 {
     for (const json& condition : conditions) {
-        const bool is_true = condition.at("status").get<std::string>() == "True";
         fmt::format_to(out, "{}{}={} ({})", indent, condition.at("type").get<std::string>(),
                        condition.at("status").get<std::string>(), condition.at("reason").get<std::string>());
-        if (const auto message = condition.at("message").get<std::string>(); !is_true && !message.empty())
+        if (const auto message = condition.at("message").get<std::string>(); !message.empty())
             fmt::format_to(out, ": {}", message);
         fmt::format_to(out, "\n");
     }

@@ -15,7 +15,8 @@ struct HeaderField {
     bool operator==(const HeaderField&) const = default;
 };
 
-// RequestHeaderModifier, ResponseHeaderModifier. Names without case; each stands once in all three lists.
+// RequestHeaderModifier, ResponseHeaderModifier. Names without case; of what is served each stands once in all three
+// lists.
 struct HeaderModifier {
     std::vector<HeaderField> set;  // instead of what is there
     std::vector<HeaderField> add;  // beside it

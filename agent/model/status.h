@@ -13,7 +13,8 @@
 namespace sluice::model {
 
 struct Condition {
-    std::string type;  // Accepted, Programmed, ResolvedRefs, Conflicted, InsecureFrontendValidationMode
+    std::string
+        type;  // Accepted, Programmed, ResolvedRefs, Conflicted, PartiallyInvalid, InsecureFrontendValidationMode
     bool status = false;
     std::string reason;   // the API's CamelCase reason
     std::string message;  // names the object and field at fault, and what is accepted

@@ -65,6 +65,15 @@ Verdict no_matching_parent(const GatewayState& gateway, const model::ParentRefer
                                             full_name(gateway.spec->meta), wanted, describe(gateway, every))};
 }
 
+std::size_t count_regexes(const model::HttpMatch& match)
+{
+    const auto count = [](const std::vector<model::ValueMatch>& values) {
+        return std::ranges::count(values, model::ValueMatchType::RegularExpression, &model::ValueMatch::type);
+    };
+    const std::size_t path = match.path.type == model::PathMatchType::RegularExpression ? 1 : 0;
+    return path + static_cast<std::size_t>(count(match.headers) + count(match.query_params));
+}
+
 // How far a route came with the listeners that its parentRef selects.
 struct Progress {
     bool selected = false;
@@ -84,9 +93,10 @@ Verdict verdict_of(const Progress& progress, const GatewayState& gateway, const 
     if (!progress.room)
         return {
             "TooManyMatches",
-            fmt::format("no room is left for this route: of hostnames times matches, added up over the listeners of "
-                        "all routes, {} of namespace \"{}\" are served, and {} of all namespaces",
-                        entries_max.of_namespace, route.spec->meta.ns, entries_max.all)};
+            fmt::format("no room is left for this route: of hostnames times matches, and {} for each regular "
+                        "expression, added up over the listeners of all routes, {} of namespace \"{}\" are served, and "
+                        "{} of all namespaces",
+                        kRegexEntries, entries_max.of_namespace, route.spec->meta.ns, entries_max.all)};
     if (progress.hostname)
         return {"HostnameConflict",
                 fmt::format("spec.hostnames has a name in common with an older {} on every selected listener of "
@@ -188,16 +198,39 @@ Claim Attacher::claim(const RouteState& route, const Reach& reach)
     return Claim::Granted;
 }
 
-Claim Attacher::reach(GatewayState& gateway, std::size_t listener, std::vector<ServedHost> hosts, RouteState& route)
+std::size_t Attacher::Demand::entries(std::size_t hosts) const
+{
+    return std::max<std::size_t>(hosts, 1) * std::max<std::size_t>(matches, 1) + regexes * kRegexEntries;
+}
+
+Attacher::Demand Attacher::demand_of(const RouteState& route)
+{
+    Demand demand;
+    for (const RuleState& rule : route.rules) {
+        demand.matches += rule.matches.size();
+        for (const Shared<model::HttpMatch>& match : rule.matches)
+            demand.regexes += count_regexes(*match);
+    }
+    if (route.hostnames != nullptr && !finds_no_room(route))
+        for (const std::string& hostname : *route.hostnames)
+            demand.hostnames.insert(to_lower(hostname));
+    return demand;
+}
+
+// Who asks for none, being refused anyway, is told what else is wrong.
+bool Attacher::finds_no_room(const RouteState& route)
+{
+    return route.supported.ok() && room_.is_full(route.spec->meta.ns);
+}
+
+Claim Attacher::reach(GatewayState& gateway, std::size_t listener, std::vector<ServedHost> hosts, const Demand& demand,
+                      RouteState& route)
 {
     ListenerState& target = gateway.listeners[listener];
     // Nothing more is to be said of what is not served, nor where another parentRef has led before.
     if (!route.supported.ok() || target.granted_last == &route)
         return Claim::Granted;
-    std::size_t matches = 0;
-    for (const RuleState& rule : route.rules)
-        matches += rule.matches.size();
-    const std::size_t entries = std::max<std::size_t>(hosts.size(), 1) * std::max<std::size_t>(matches, 1);
+    const std::size_t entries = demand.entries(hosts.size());
     Reach reach{.gateway = static_cast<std::size_t>(&gateway - all_.data()),
                 .listener = listener,
                 .hosts = std::move(hosts),
@@ -214,7 +247,7 @@ Claim Attacher::reach(GatewayState& gateway, std::size_t listener, std::vector<S
     return route.reached.back().claim;
 }
 
-void Attacher::attach_to(GatewayState& gateway, RouteState& route, ParentState& parent)
+void Attacher::attach_to(GatewayState& gateway, const Demand& demand, RouteState& route, ParentState& parent)
 {
     Progress progress;
     parent.accepted_note.clear();
@@ -230,13 +263,12 @@ void Attacher::attach_to(GatewayState& gateway, RouteState& route, ParentState& 
             continue;
         progress.ns = true;
         std::vector<ServedHost> hosts;
-        const bool is_full = route.supported.ok() && room_.is_full(route.spec->meta.ns);
-        if (route.hostnames != nullptr && !is_full) {
-            hosts = served_hosts(listener.hostname, *route.hostnames);
+        if (route.hostnames != nullptr && !finds_no_room(route)) {
+            hosts = served_hosts(listener.hostname, demand.hostnames);
             if (hosts.empty())
                 continue;
         }
-        const Claim claimed = reach(gateway, i, std::move(hosts), route);
+        const Claim claimed = reach(gateway, i, std::move(hosts), demand, route);
         progress.hostname = true;
         progress.room = progress.room && claimed != Claim::NoRoom;
         progress.granted = progress.granted || claimed == Claim::Granted;
@@ -257,8 +289,11 @@ void Attacher::add_attachments(const RouteState& route)
 void Attacher::attach(RouteState& route)
 {
     route.reached.clear();
+    if (route.parents.empty())
+        return;
+    const Demand demand = demand_of(route);
     for (ParentState& parent : route.parents)
-        attach_to(*find(parent.ref), route, parent);
+        attach_to(*find(parent.ref), demand, route, parent);
     add_attachments(route);
 }
 
@@ -273,7 +308,7 @@ bool Attacher::attach_again(const RouteState& route)
         return false;
     }
     // Who finds no room is not asked for its hosts; who came to know them, or was refused so, may be the other today.
-    if (route.supported.ok() && room_.is_full(ns)) {
+    if (finds_no_room(route)) {
         room_.restore(ns, before);
         return false;
     }

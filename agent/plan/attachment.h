@@ -27,6 +27,15 @@ public:
     [[nodiscard]] bool attach_again(const RouteState& route);
 
 private:
+    // What a route asks for, wherever it attaches.
+    struct Demand {
+        HostnameSet hostnames;  // in lower case; not looked at where there is no room
+        std::size_t matches = 0;
+        std::size_t regexes = 0;  // of the matches
+        [[nodiscard]] std::size_t entries(std::size_t hosts) const;
+    };
+    [[nodiscard]] Demand demand_of(const RouteState& route);
+    [[nodiscard]] bool finds_no_room(const RouteState& route);
     [[nodiscard]] GatewayState* find(const model::ParentReference& ref) const;
     [[nodiscard]] bool allows_namespace(const GatewayState& gateway, const ListenerState& listener,
                                         const std::string& ns);
@@ -34,9 +43,9 @@ private:
     [[nodiscard]] bool is_taken(const ListenerState& listener, const RouteState& route,
                                 const std::vector<ServedHost>& hosts);
     void claim_hosts(const ListenerState& listener, const RouteState& route, const std::vector<ServedHost>& hosts);
-    void attach_to(GatewayState& gateway, RouteState& route, ParentState& parent);
+    void attach_to(GatewayState& gateway, const Demand& demand, RouteState& route, ParentState& parent);
     [[nodiscard]] Claim reach(GatewayState& gateway, std::size_t listener, std::vector<ServedHost> hosts,
-                              RouteState& route);
+                              const Demand& demand, RouteState& route);
     void add_attachments(const RouteState& route);
     [[nodiscard]] ListenerState& listener_of(const Reach& reach) const
     {

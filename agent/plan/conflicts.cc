@@ -6,8 +6,6 @@
 #include <map>
 #include <set>
 
-#include "agent/plan/hostname.h"
-
 namespace sluice::plan {
 namespace {
 
@@ -104,13 +102,24 @@ std::string_view namespace_of(const ListenerState& listener)
     return std::string_view(listener.name).substr(0, listener.name.find('/'));
 }
 
+// The names that cover every host of this one and more.
+std::set<std::string> covering_names(std::string_view name)
+{
+    std::set<std::string> names = {""};
+    for (std::size_t dot = name.find('.', 1); dot != std::string_view::npos; dot = name.find('.', dot + 1))
+        names.insert("*" + std::string(name.substr(dot)));
+    return names;
+}
+
 // The listener of an older Gateway in another namespace that serves these hosts among more; null: there is none. The
 // more specific one would have them, taken from who cannot know of it.
 const ListenerState* covering(const Claim& claim, const ListenerState& listener)
 {
-    for (const auto& [hostname, held] : claim.by_hostname)
-        if (namespace_of(*held) != namespace_of(listener) && covers(hostname, listener.hostname))
-            return held;
+    for (const std::string& name : covering_names(listener.hostname)) {
+        const auto held = claim.by_hostname.find(name);
+        if (held != claim.by_hostname.end() && namespace_of(*held->second) != namespace_of(listener))
+            return held->second;
+    }
     return nullptr;
 }
 

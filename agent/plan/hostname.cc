@@ -46,28 +46,45 @@ std::optional<std::string> intersect(std::string_view a, std::string_view b)
     return std::nullopt;
 }
 
-void HostnameSet::insert(std::string_view name)
+template <class Use> bool HostnameSet::find_overlapping(std::string_view name, const Use& use) const
 {
-    names_.emplace(name);
-    reversed_.emplace(name.rbegin(), name.rend());
+    if (name.empty())
+        return std::ranges::any_of(reversed_, use);
+    if (reversed_.contains(std::string_view()) && use(std::string_view()))
+        return true;
+    const std::string reversed(name.rbegin(), name.rend());
+    std::size_t end = reversed.size();
+    if (is_wildcard(name)) {  // covers itself, and what ends like it
+        const std::string_view below = std::string_view(reversed).substr(0, --end);
+        for (auto at = reversed_.lower_bound(below); at != reversed_.end() && at->starts_with(below); ++at)
+            if (use(*at))
+                return true;
+    } else if (reversed_.contains(reversed) && use(reversed)) {
+        return true;
+    }
+    // The wildcards above it.
+    std::string wildcard;
+    for (std::size_t dot = reversed.find('.'); dot < end && dot + 1 < end; dot = reversed.find('.', dot + 1)) {
+        wildcard.assign(reversed, 0, dot + 1).push_back('*');
+        if (reversed_.contains(wildcard) && use(wildcard))
+            return true;
+    }
+    return false;
 }
 
 bool HostnameSet::overlaps(std::string_view name) const
 {
-    if (names_.empty())
+    return find_overlapping(name, [](std::string_view) { return true; });
+}
+
+std::vector<std::string> HostnameSet::overlapping(std::string_view name) const
+{
+    std::vector<std::string> names;
+    find_overlapping(name, [&](std::string_view reversed) {
+        names.emplace_back(reversed.rbegin(), reversed.rend());
         return false;
-    if (name.empty() || names_.contains("") || names_.contains(name))
-        return true;
-    // A wildcard of the set that covers it.
-    for (std::size_t dot = name.find('.', 1); dot != std::string_view::npos; dot = name.find('.', dot + 1))
-        if (names_.contains("*" + std::string(name.substr(dot))))
-            return true;
-    if (!is_wildcard(name))
-        return false;
-    // A name of the set that it covers.
-    const std::string end(name.rbegin(), name.rend() - 1);
-    const auto found = reversed_.lower_bound(end);
-    return found != reversed_.end() && found->starts_with(end);
+    });
+    return names;
 }
 
 bool is_more_specific(std::string_view a, std::string_view b)
@@ -81,19 +98,16 @@ bool is_more_specific(std::string_view a, std::string_view b)
     return a < b;
 }
 
-std::vector<ServedHost> served_hosts(std::string_view listener_hostname,
-                                     const std::vector<std::string>& route_hostnames)
+std::vector<ServedHost> served_hosts(std::string_view listener_hostname, const HostnameSet& route_hostnames)
 {
     std::vector<ServedHost> hosts;
     if (route_hostnames.empty()) {
         hosts.push_back({std::string(listener_hostname), ""});
         return hosts;
     }
-    for (const std::string& written : route_hostnames) {
-        std::string hostname = to_lower(written);
+    for (std::string& hostname : route_hostnames.overlapping(listener_hostname))
         if (auto both = intersect(listener_hostname, hostname))
             hosts.push_back({std::move(*both), std::move(hostname)});
-    }
     std::ranges::sort(hosts, [](const ServedHost& a, const ServedHost& b) {
         if (a.hostname != b.hostname)
             return is_more_specific(a.hostname, b.hostname);

@@ -14,13 +14,10 @@ namespace sluice::plan {
 // RE2's error by expression, empty for a good one: routes share expressions, and compiling is dear.
 using RegexErrors = std::unordered_map<std::string, std::string>;
 
-// UnsupportedValue with the first filter or invalid regular expression, by field.
-[[nodiscard]] Verdict check_http_route(const model::HttpRoute& route, RegexErrors& regex_errors);
-[[nodiscard]] Verdict check_grpc_route(const model::GrpcRoute& route, RegexErrors& regex_errors);
-
-// Fills in the rules and `resolved`.
-void build_http_rules(RouteState& route, References& references);
-void build_grpc_rules(RouteState& route, References& references);
+// Fills in the rules, `resolved`, and what is not supported: `supported` of a route without a rule that is, `dropped`
+// of another. A rule whose matches are not supported is left out; one whose filters are not answers 500.
+void build_http_rules(RouteState& route, References& references, RegexErrors& regex_errors);
+void build_grpc_rules(RouteState& route, References& references, RegexErrors& regex_errors);
 
 // The served HTTP and HTTPS listeners by port and set of addresses, in that order; listeners by name, hosts by
 // precedence.

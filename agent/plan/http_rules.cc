@@ -3,14 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
+#include <type_traits>
 
 #include "agent/plan/field_path.h"
 #include "agent/plan/hostname.h"
 #include "agent/plan/http.h"
 #include "agent/plan/regex.h"
+#include "base/canonical_path.h"
 
 namespace sluice::plan {
 namespace {
+
+// From here on dropped rules are only named: the message stands in the status once for each parent.
+constexpr std::size_t kDroppedDetailsMax = 1024;
 
 const std::string& regex_error(const std::string& expression, RegexErrors& errors)
 {
@@ -42,46 +50,88 @@ Verdict check_values(const std::vector<model::ValueMatch>& values, const FieldPa
     return {};
 }
 
-Verdict check_match(const model::HttpMatch& match, const FieldPath& field, RegexErrors& errors)
+// As requests have it, so that what is ranked is what is compared. Of a prefix the '/' behind it does not count. None:
+// no request has such a path.
+std::optional<std::string> canonical_value(const model::PathMatch& path)
 {
-    if (match.path.type == model::PathMatchType::RegularExpression)
-        if (Verdict verdict = check_regex(match.path.value, {field, "path.value"}, errors); !verdict.ok())
-            return verdict;
-    if (Verdict verdict = check_values(match.headers, field, "headers", errors); !verdict.ok())
-        return verdict;
-    return check_values(match.query_params, field, "queryParams", errors);
+    std::string room(path.value.size(), '\0');
+    auto value = canonical_path(path.value, room);
+    if (!value)
+        return std::nullopt;
+    if (path.type == model::PathMatchType::PathPrefix && value->size() > 1 && value->ends_with('/'))
+        value->remove_suffix(1);
+    return std::string(*value);
+}
+
+// Makes the path canonical.
+Verdict settle_path(model::PathMatch& path, const FieldPath& field, RegexErrors& errors)
+{
+    if (path.type == model::PathMatchType::RegularExpression)
+        return check_regex(path.value, field, errors);
+    std::optional<std::string> canonical = canonical_value(path);
+    if (!canonical)
+        return {"UnsupportedValue", fmt::format("{}: \"{}\" is a path that no request may have; one without %00, %2F, "
+                                                "%5C, \"..;\" and \"..\" above the root is accepted",
+                                                field.to_string(), path.value)};
+    path.value = std::move(*canonical);
+    return {};
 }
 
 // Framing and routing are the gateway's own.
+bool is_own(std::string_view lower_name)
+{
+    constexpr std::string_view kOwn[] = {"host", "content-length", "transfer-encoding", "connection", "te", "upgrade"};
+    return std::ranges::find(kOwn, lower_name) != std::end(kOwn);
+}
+
+// One action of a modifier; `names` are those of the actions before it, in lower case.
+Verdict check_action(const std::string& name, std::set<std::string>& names, const FieldPath& field)
+{
+    std::string lower = to_lower(name);
+    if (is_own(lower))
+        return {"UnsupportedValue", fmt::format("{}: {} is written by the gateway itself", field.to_string(), name)};
+    if (!names.insert(std::move(lower)).second)
+        return {"UnsupportedValue", fmt::format("{}: a second action on {}; one is accepted for each header name",
+                                                field.to_string(), name)};
+    return {};
+}
+
 Verdict check_modifier(const model::HeaderModifier& modifier, const FieldPath& field)
 {
-    const std::string* refused = nullptr;
-    const auto check = [&](const std::string& name) {
-        for (const char* own : {"host", "content-length", "transfer-encoding", "connection", "te", "upgrade"})
-            if (refused == nullptr && to_lower(name) == own)
-                refused = &name;
-    };
-    std::ranges::for_each(modifier.remove, check);
-    std::ranges::for_each(modifier.set, check, &model::HeaderField::name);
-    std::ranges::for_each(modifier.add, check, &model::HeaderField::name);
-    if (refused == nullptr)
+    std::set<std::string> names;
+    const auto check_list = [&](const auto& actions, std::string_view list, const auto& name_of) -> Verdict {
+        for (std::size_t i = 0; i < actions.size(); ++i)
+            if (Verdict verdict = check_action(std::invoke(name_of, actions[i]), names, {field, list, i});
+                !verdict.ok())
+                return verdict;
         return {};
-    return {"UnsupportedValue",
-            fmt::format("{}.filters: {} is written by the gateway itself", field.to_string(), *refused)};
+    };
+    if (Verdict verdict = check_list(modifier.set, "set", &model::HeaderField::name); !verdict.ok())
+        return verdict;
+    if (Verdict verdict = check_list(modifier.add, "add", &model::HeaderField::name); !verdict.ok())
+        return verdict;
+    return check_list(modifier.remove, "remove", std::identity());
 }
 
 Verdict check_filters(const model::Filters& filters, std::initializer_list<std::string_view> supported,
                       const FieldPath& field)
 {
-    for (std::size_t i = 0; i < filters.types.size(); ++i)
-        if (std::ranges::find(supported, filters.types[i]) == supported.end())
+    for (std::size_t i = 0; i < filters.types.size(); ++i) {
+        const std::string& type = filters.types[i];
+        const FieldPath filter(field, "filters", i);
+        if (std::ranges::find(supported, type) == supported.end())
             return {"UnsupportedValue",
-                    fmt::format("{}.type {} is not supported here; supported: {}",
-                                FieldPath(field, "filters", i).to_string(), filters.types[i],
+                    fmt::format("{}.type {} is not supported here; supported: {}", filter.to_string(), type,
                                 supported.size() == 0 ? "none" : fmt::to_string(fmt::join(supported, ", ")))};
-    if (Verdict verdict = check_modifier(filters.request_headers, field); !verdict.ok())
-        return verdict;
-    return check_modifier(filters.response_headers, field);
+        Verdict verdict;
+        if (type == "RequestHeaderModifier")
+            verdict = check_modifier(filters.request_headers, {filter, "requestHeaderModifier"});
+        else if (type == "ResponseHeaderModifier")
+            verdict = check_modifier(filters.response_headers, {filter, "responseHeaderModifier"});
+        if (!verdict.ok())
+            return verdict;
+    }
+    return {};
 }
 
 // Of headers and query parameters with one name only the first counts, says the API.
@@ -123,7 +173,7 @@ model::PathMatch to_path(const model::GrpcMethodMatch& match)
                 fmt::format("/(?:{})/(?:{})", match.service.empty() ? kAny : match.service,
                             match.method.empty() ? kAny : match.method)};
     if (match.method.empty())
-        return {model::PathMatchType::PathPrefix, fmt::format("/{}/", match.service)};
+        return {model::PathMatchType::PathPrefix, fmt::format("/{}", match.service)};
     if (match.service.empty())
         return {model::PathMatchType::RegularExpression, fmt::format("/{}/{}", kAny, RE2::QuoteMeta(match.method))};
     return {model::PathMatchType::Exact, fmt::format("/{}/{}", match.service, match.method)};
@@ -144,14 +194,48 @@ Verdict check_grpc_match(const model::GrpcMatch& match, const FieldPath& field, 
     return check_values(match.headers, field, "headers", errors);
 }
 
-std::vector<Backend> resolve_backends(RouteState& route, const std::vector<model::BackendRef>& refs, std::size_t rule,
-                                      References& references)
+// The matches of a rule as they are served. Not ok: one of them cannot be.
+Verdict add_matches(const model::HttpRouteRule& spec, const FieldPath& field, RegexErrors& errors, RuleState& rule)
+{
+    for (std::size_t j = 0; j < spec.matches.size(); ++j) {
+        model::HttpMatch match = spec.matches[j];
+        const FieldPath at(field, "matches", j);
+        if (Verdict verdict = settle_path(match.path, {at, "path.value"}, errors); !verdict.ok())
+            return verdict;
+        if (Verdict verdict = check_values(match.headers, at, "headers", errors); !verdict.ok())
+            return verdict;
+        if (Verdict verdict = check_values(match.query_params, at, "queryParams", errors); !verdict.ok())
+            return verdict;
+        drop_repeated(match.headers, true);
+        drop_repeated(match.query_params, false);
+        rule.matches.push_back(std::move(match));
+    }
+    return {};
+}
+
+Verdict add_matches(const model::GrpcRouteRule& spec, const FieldPath& field, RegexErrors& errors, RuleState& rule)
+{
+    for (std::size_t j = 0; j < spec.matches.size(); ++j) {
+        const model::GrpcMatch& match = spec.matches[j];
+        if (Verdict verdict = check_grpc_match(match, {field, "matches", j}, errors); !verdict.ok())
+            return verdict;
+        model::HttpMatch as_http;
+        as_http.path = to_path(match.method);
+        as_http.headers = match.headers;
+        drop_repeated(as_http.headers, true);
+        rule.matches.push_back(std::move(as_http));
+        rule.methods.push_back(match.method);
+    }
+    return {};
+}
+
+std::vector<Backend> resolve_backends(RouteState& route, const std::vector<model::BackendRef>& refs,
+                                      const FieldPath& rule, References& references)
 {
     std::vector<Backend> backends;
     backends.reserve(refs.size());
-    const FieldPath parent("spec.rules", rule);
     for (std::size_t j = 0; j < refs.size(); ++j) {
-        const FieldPath field(parent, "backendRefs", j);
+        const FieldPath field(rule, "backendRefs", j);
         Backend backend = references.with_policy(route, refs[j], references.resolve(route, refs[j], "TCP", field));
         if (backend.weight > 0)
             backends.push_back(std::move(backend));
@@ -159,82 +243,71 @@ std::vector<Backend> resolve_backends(RouteState& route, const std::vector<model
     return backends;
 }
 
-// What the rules of both kinds have.
-HttpRule begin_rule(const RouteState& route, std::size_t index, const model::Filters& filters)
+// What a rule does with its requests, where its filters are served.
+void set_action(const model::HttpRouteRule& spec, std::vector<Backend> backends, HttpRule& rule)
 {
-    HttpRule rule;
-    rule.name = full_name(route.spec->meta);
-    rule.name.append("/").append(std::to_string(index));
-    rule.filters = filters;
-    return rule;
+    rule.filters = spec.filters;
+    rule.request_timeout_ms = spec.request_timeout_ms.value_or(0);
+    rule.backend_request_timeout_ms = spec.backend_request_timeout_ms.value_or(0);
+    rule.backends = std::move(backends);
+}
+
+void set_action(const model::GrpcRouteRule& spec, std::vector<Backend> backends, HttpRule& rule)
+{
+    rule.filters = spec.filters;
+    rule.backends = std::move(backends);
+}
+
+template <class Spec>
+void build_rules(RouteState& route, const std::vector<Spec>& specs, References& references, RegexErrors& errors)
+{
+    std::size_t refused = 0;
+    const auto refuse = [&](Verdict verdict, const FieldPath& field, std::string_view instead) {
+        route.dropped += route.dropped.empty() ? "Dropped Rule " : ". Dropped Rule ";
+        if (route.dropped.size() < kDroppedDetailsMax)
+            route.dropped.append(verdict.message).append(instead);
+        else
+            route.dropped += field.to_string();
+        if (++refused == 1)
+            route.supported = std::move(verdict);
+    };
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+        const FieldPath field("spec.rules", i);
+        // Of a rule that is dropped as well: ResolvedRefs is of all references.
+        std::vector<Backend> backends = resolve_backends(route, specs[i].backend_refs, field, references);
+        RuleState rule;
+        if (Verdict verdict = add_matches(specs[i], field, errors, rule); !verdict.ok()) {
+            refuse(std::move(verdict), field, "");
+            continue;
+        }
+        HttpRule http;
+        http.name = fmt::format("{}/{}", full_name(route.spec->meta), i);
+        http.grpc = std::is_same_v<Spec, model::GrpcRouteRule>;
+        if (Verdict verdict = check_rule_filters(specs[i], field); verdict.ok())
+            set_action(specs[i], std::move(backends), http);
+        else  // it answers 500: what a filter was to look at must not reach a backend by way of another rule
+            refuse(std::move(verdict), field, " (what it matches is answered 500)");
+        rule.http = std::move(http);
+        route.rules.push_back(std::move(rule));
+    }
+    if (refused < specs.size()) {
+        route.supported = {};
+    } else {
+        route.dropped.clear();
+        route.rules.clear();
+    }
 }
 
 }  // namespace
 
-Verdict check_http_route(const model::HttpRoute& route, RegexErrors& regex_errors)
+void build_http_rules(RouteState& route, References& references, RegexErrors& regex_errors)
 {
-    for (std::size_t i = 0; i < route.rules.size(); ++i) {
-        const model::HttpRouteRule& rule = route.rules[i];
-        const FieldPath field("spec.rules", i);
-        if (Verdict verdict = check_rule_filters(rule, field); !verdict.ok())
-            return verdict;
-        for (std::size_t j = 0; j < rule.matches.size(); ++j)
-            if (Verdict verdict = check_match(rule.matches[j], {field, "matches", j}, regex_errors); !verdict.ok())
-                return verdict;
-    }
-    return {};
+    build_rules(route, route.http->rules, references, regex_errors);
 }
 
-Verdict check_grpc_route(const model::GrpcRoute& route, RegexErrors& regex_errors)
+void build_grpc_rules(RouteState& route, References& references, RegexErrors& regex_errors)
 {
-    for (std::size_t i = 0; i < route.rules.size(); ++i) {
-        const model::GrpcRouteRule& rule = route.rules[i];
-        const FieldPath field("spec.rules", i);
-        if (Verdict verdict = check_rule_filters(rule, field); !verdict.ok())
-            return verdict;
-        for (std::size_t j = 0; j < rule.matches.size(); ++j)
-            if (Verdict verdict = check_grpc_match(rule.matches[j], {field, "matches", j}, regex_errors); !verdict.ok())
-                return verdict;
-    }
-    return {};
-}
-
-void build_http_rules(RouteState& route, References& references)
-{
-    for (std::size_t i = 0; i < route.http->rules.size(); ++i) {
-        const model::HttpRouteRule& spec = route.http->rules[i];
-        RuleState& rule = route.rules.emplace_back();
-        for (model::HttpMatch match : spec.matches) {
-            drop_repeated(match.headers, true);
-            drop_repeated(match.query_params, false);
-            rule.matches.push_back(std::move(match));
-        }
-        HttpRule http = begin_rule(route, i, spec.filters);
-        http.request_timeout_ms = spec.request_timeout_ms.value_or(0);
-        http.backend_request_timeout_ms = spec.backend_request_timeout_ms.value_or(0);
-        http.backends = resolve_backends(route, spec.backend_refs, i, references);
-        rule.http = std::move(http);
-    }
-}
-
-void build_grpc_rules(RouteState& route, References& references)
-{
-    for (std::size_t i = 0; i < route.grpc->rules.size(); ++i) {
-        const model::GrpcRouteRule& spec = route.grpc->rules[i];
-        RuleState& rule = route.rules.emplace_back();
-        for (const model::GrpcMatch& match : spec.matches) {
-            model::HttpMatch as_http;
-            as_http.path = to_path(match.method);
-            as_http.headers = match.headers;
-            drop_repeated(as_http.headers, true);
-            rule.matches.push_back(std::move(as_http));
-            rule.methods.push_back(match.method);
-        }
-        HttpRule http = begin_rule(route, i, spec.filters);
-        http.grpc = true;
-        http.backends = resolve_backends(route, spec.backend_refs, i, references);
-        rule.http = std::move(http);
-    }
+    build_rules(route, route.grpc->rules, references, regex_errors);
 }
 
 }  // namespace sluice::plan

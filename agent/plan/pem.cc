@@ -52,6 +52,10 @@ bool next_block(std::string_view& text, Blocks& blocks)
 Blocks find_blocks(std::string_view pem)
 {
     Blocks blocks;
+    if (pem.size() > kPemBytesMax) {
+        blocks.fault = "it is larger than " + std::to_string(kPemBytesMax / 1024) + " KiB; up to that is accepted";
+        return blocks;
+    }
     while (next_block(pem, blocks)) {
     }
     if (blocks.labels.empty() && blocks.fault.empty())

@@ -3,10 +3,14 @@
 // Pure functions. Their faults never quote the text.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace sluice::plan {
+
+// Of a chain, of a key, and of all CAs of one list of references. What a system trusts, some 140 roots, has 220 KiB.
+constexpr std::size_t kPemBytesMax = 256 * 1024;
 
 // What is wrong with a chain: at least one CERTIFICATE and nothing else. Empty for a good one.
 [[nodiscard]] std::string certificate_fault(std::string_view pem);

@@ -21,11 +21,9 @@ namespace {
 void build_rules(RouteState& route, References& references, RegexErrors& regex_errors)
 {
     if (route.http != nullptr) {
-        route.supported = check_http_route(*route.http, regex_errors);
-        build_http_rules(route, references);
+        build_http_rules(route, references, regex_errors);
     } else if (route.grpc != nullptr) {
-        route.supported = check_grpc_route(*route.grpc, regex_errors);
-        build_grpc_rules(route, references);
+        build_grpc_rules(route, references, regex_errors);
     } else if (route.hostnames != nullptr) {
         build_tls_rule(route, references);
     } else {

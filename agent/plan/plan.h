@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "agent/model/route.h"
 #include "agent/model/status.h"
 #include "agent/plan/route_room.h"
+#include "agent/plan/shared_text.h"
 #include "base/ip_address.h"
 #include "base/shared.h"
 
@@ -60,8 +62,8 @@ enum class Protocol { Tcp, Udp };
 // unchanged one is not loaded again. Never printed, whole or in part.
 struct TlsCertificate {
     std::string name;  // "namespace/secret"
-    std::string chain_pem;
-    std::string key_pem;
+    SharedText chain_pem;
+    SharedText key_pem;
     bool operator==(const TlsCertificate&) const = default;
 };
 
@@ -73,14 +75,14 @@ enum class ClientAuth { None, Optional, Required };
 struct TlsTermination {
     std::vector<TlsCertificate> certificates;  // never empty; in the order of certificateRefs
     ClientAuth client_auth = ClientAuth::None;
-    std::string client_ca_pem;  // every CA of the references, one after the other; empty with ClientAuth::None
+    SharedText client_ca_pem;  // every CA of the references, one after the other; empty with ClientAuth::None
     bool operator==(const TlsTermination&) const = default;
 };
 
 // How a backend is spoken to over TLS (BackendTLSPolicy).
 struct BackendTls {
     std::string hostname;               // the SNI, and the name verified unless there are SANs
-    std::string ca_pem;                 // empty with system_ca
+    SharedText ca_pem;                  // empty with system_ca
     bool system_ca = false;             // verify by the system's certificates
     std::vector<std::string> dns_sans;  // may begin with "*."
     std::vector<std::string> uri_sans;  // with either list not empty, one of them must match and hostname need not
@@ -125,9 +127,9 @@ struct HttpRule {
     bool operator==(const HttpRule&) const = default;
 };
 
-// A match and the rule it leads to, one of HttpListener::rules; neither is null. Regular expressions are RE2 with the
-// options in agent/plan/regex.h, compile, and match the whole value; of a header or query name no second entry is
-// present.
+// A match and the rule it leads to, one of HttpListener::rules; neither is null. Paths are canonical
+// (base/canonical_path.h), prefixes without the '/' behind them. Regular expressions are RE2 with the options in
+// agent/plan/regex.h, compile, and match the whole value; of a header or query name no second entry is present.
 struct HttpEntry {
     Shared<model::HttpMatch> match;
     Shared<HttpRule> rule;
@@ -218,7 +220,7 @@ public:
 
 private:
     std::unique_ptr<RouteMemory> routes_;
-    std::vector<Shared<BackendTls>> backend_tls_;
+    std::map<std::string, Shared<BackendTls>> backend_tls_;  // by policy
 };
 
 }  // namespace sluice::plan

@@ -4,6 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "agent/plan/status.h"
@@ -13,7 +17,15 @@ namespace {
 
 constexpr ReferenceReasons kReasons{"InvalidCACertificateRef", "InvalidKind"};
 
-void evaluate(PolicyState& policy, const Certificates& certificates, const std::vector<Shared<BackendTls>>& known)
+constexpr std::size_t kAncestorsMax = 16;  // of the API
+
+bool is_service(const model::PolicyTarget& target)
+{
+    return target.group.empty() && target.kind == model::Service::kKind;
+}
+
+// What a policy says; none where that is not usable.
+std::optional<BackendTls> evaluate(PolicyState& policy, const Certificates& certificates)
 {
     const model::BackendTlsPolicy& spec = *policy.spec;
     BackendTls tls;
@@ -26,41 +38,70 @@ void evaluate(PolicyState& policy, const Certificates& certificates, const std::
             policy.accepted = {"Invalid", fmt::format("spec.validation.wellKnownCACertificates \"{}\" is not known; "
                                                       "System is",
                                                       spec.well_known_ca)};
-            return;
+            return std::nullopt;
         }
     } else {
         tls.ca_pem = certificates.authorities({model::BackendTlsPolicy::kKind, spec.meta.ns}, spec.ca_refs, kReasons,
                                               "spec.validation.caCertificateRefs", policy.resolved);
         if (tls.ca_pem.empty()) {
             policy.accepted = {"NoValidCACertificate", policy.resolved.message};
-            return;
+            return std::nullopt;
         }
     }
-    const auto same = std::ranges::find_if(known, [&](const Shared<BackendTls>& one) { return *one == tls; });
-    policy.tls = same != known.end() ? *same : Shared<BackendTls>(std::move(tls));
+    return tls;
 }
+
+// What policies said in the last plan. CAs are large, and the policies that have them many: they are compared once, and
+// what a new policy says shares them with what is known.
+class LastPlan {
+public:
+    explicit LastPlan(Policies::Known known) : known_(std::move(known)) {}
+
+    [[nodiscard]] Shared<BackendTls> value_of(const std::string& policy, BackendTls tls)
+    {
+        const SharedText ca_pem = tls.ca_pem;
+        if (const auto last = authorities_.find(ca_pem); last != authorities_.end())
+            tls.ca_pem = last->second;
+        const auto known = known_.find(policy);
+        if (known == known_.end() || *known->second != tls)
+            return Shared<BackendTls>(std::move(tls));
+        authorities_.emplace(ca_pem, known->second->ca_pem);
+        return known->second;
+    }
+
+private:
+    struct ByAddress {
+        bool operator()(const std::string& a, const std::string& b) const
+        {
+            return std::less<const std::string*>()(&a, &b);
+        }
+    };
+    Policies::Known known_;
+    std::map<SharedText, SharedText, ByAddress> authorities_;  // the last plan's, by the equal ones of this
+};
 
 }  // namespace
 
-Policies::Policies(const model::Objects& objects, const Certificates& certificates,
-                   std::vector<Shared<BackendTls>>& known)
+Policies::Policies(const model::Objects& objects, const Certificates& certificates, Known& known)
 {
-    const std::vector<Shared<BackendTls>> before = std::exchange(known, {});
+    LastPlan last(std::exchange(known, {}));
     if (objects.backend_tls_policies.empty())
         return;
     std::unordered_map<NameView, const model::Service*, NameViewHash> services;
     for (const model::Service& service : objects.services)
         services.emplace(NameView{service.meta.ns, service.meta.name}, &service);
     for (const model::BackendTlsPolicy& spec : objects.backend_tls_policies)
-        policies_.push_back({.spec = &spec, .accepted = {}, .resolved = {}, .tls = {}, .gateways = {}});
+        policies_.push_back({.spec = &spec, .accepted = {}, .resolved = {}, .tls = {}});
     std::ranges::sort(policies_,
                       [](const PolicyState& a, const PolicyState& b) { return is_older(a.spec->meta, b.spec->meta); });
     for (PolicyState& policy : policies_) {
-        evaluate(policy, certificates, before);
-        if (policy.tls)
-            known.push_back(policy.tls);
+        if (std::optional<BackendTls> tls = evaluate(policy, certificates)) {
+            const std::string name = full_name(policy.spec->meta);
+            policy.tls = last.value_of(name, *std::move(tls));
+            known.emplace(name, policy.tls);
+        }
         for (const model::PolicyTarget& target : policy.spec->targets) {
-            if (!target.group.empty() || target.kind != model::Service::kKind)
+            if (!is_service(target))
                 continue;
             const auto service = services.find(NameView{policy.spec->meta.ns, target.name});
             add_target(policy, target, service == services.end() ? nullptr : service->second);
@@ -70,22 +111,21 @@ Policies::Policies(const model::Objects& objects, const Certificates& certificat
 
 void Policies::add_target(PolicyState& policy, const model::PolicyTarget& target, const model::Service* service)
 {
-    const std::string* port_name = target.section_name ? &*target.section_name : nullptr;
-    std::vector<Target>& targets = targets_[NameView{policy.spec->meta.ns, target.name}];
-    const auto older = std::ranges::find_if(targets, [&](const Target& one) {
-        return port_name == nullptr ? one.port_name == nullptr
-                                    : one.port_name != nullptr && *one.port_name == *port_name;
-    });
-    const std::string described =
-        fmt::format("Service {}/{}{}{}", policy.spec->meta.ns, target.name, port_name == nullptr ? "" : " port ",
-                    port_name == nullptr ? "" : *port_name);
-    if (older != targets.end() && policy.accepted.ok())
+    const std::optional<std::string>& port_name = target.section_name;
+    Target& all = targets_[NameView{policy.spec->meta.ns, target.name}];
+    const PolicyState*& oldest = port_name ? all.by_port[*port_name] : all.whole;
+    const auto described = [&] {
+        return fmt::format("Service {}/{}{}{}", policy.spec->meta.ns, target.name, port_name ? " port " : "",
+                           port_name.value_or(""));
+    };
+    if (policy.accepted.ok() && oldest != nullptr)
         policy.accepted = {"Conflicted", fmt::format("the older BackendTLSPolicy {} has {} as its target already",
-                                                     full_name(older->policy->spec->meta), described)};
-    if (service != nullptr && port_name != nullptr && policy.accepted.ok() &&
+                                                     full_name(oldest->spec->meta), described())};
+    if (policy.accepted.ok() && service != nullptr && port_name &&
         std::ranges::find(service->ports, *port_name, &model::ServicePort::name) == service->ports.end())
-        policy.accepted = {"TargetNotFound", described + " does not exist"};
-    targets.push_back({&policy, port_name});
+        policy.accepted = {"TargetNotFound", described() + " does not exist"};
+    if (oldest == nullptr)
+        oldest = &policy;
 }
 
 const PolicyState* Policies::find(const model::Service& service, const model::ServicePort& port) const
@@ -93,14 +133,8 @@ const PolicyState* Policies::find(const model::Service& service, const model::Se
     const auto found = targets_.find(NameView{service.meta.ns, service.meta.name});
     if (found == targets_.end())
         return nullptr;
-    const PolicyState* whole = nullptr;
-    for (const Target& target : found->second) {
-        if (target.port_name != nullptr && *target.port_name == port.name)
-            return target.policy;
-        if (target.port_name == nullptr && whole == nullptr)
-            whole = target.policy;
-    }
-    return whole;
+    const auto of_port = found->second.by_port.find(port.name);
+    return of_port != found->second.by_port.end() ? of_port->second : found->second.whole;
 }
 
 bool Policies::has_target(const model::Service& service) const
@@ -113,22 +147,37 @@ void Policies::add_gateway(const model::Service& service, const model::ParentRef
     const auto found = targets_.find(NameView{service.meta.ns, service.meta.name});
     if (found == targets_.end())
         return;
-    for (const Target& target : found->second)
-        target.policy->gateways.emplace(gateway.ns.value_or(""), gateway.name);
+    Gateways& gateways = found->second.gateways;
+    gateways.emplace(gateway.ns.value_or(""), gateway.name);
+    // A status tells no more, and the first of a policy are among the first of its Services.
+    if (gateways.size() > kAncestorsMax)
+        gateways.erase(std::prev(gateways.end()));
+}
+
+Policies::Gateways Policies::gateways_of(const model::BackendTlsPolicy& policy) const
+{
+    Gateways gateways;
+    for (const model::PolicyTarget& target : policy.targets) {
+        if (!is_service(target))
+            continue;
+        const Gateways& more = targets_.at(NameView{policy.meta.ns, target.name}).gateways;
+        gateways.insert(more.begin(), more.end());
+    }
+    return gateways;
 }
 
 void Policies::append_statuses(model::Statuses& statuses, std::vector<model::ObjectKey>& others) const
 {
-    constexpr std::size_t kAncestorsMax = 16;  // of the API
     for (const PolicyState& policy : policies_) {
         const model::ObjectMeta& meta = policy.spec->meta;
-        if (policy.gateways.empty()) {
+        const Gateways gateways = gateways_of(*policy.spec);
+        if (gateways.empty()) {
             others.push_back({model::BackendTlsPolicy::kKind, meta.ns, meta.name});
             continue;
         }
         model::ObjectStatus status;
         status.key = {model::BackendTlsPolicy::kKind, meta.ns, meta.name};
-        for (const auto& [ns, name] : policy.gateways) {
+        for (const auto& [ns, name] : gateways) {
             if (status.ancestors.size() == kAncestorsMax)
                 break;
             model::ParentReference gateway;

@@ -2,8 +2,10 @@
 // BackendTLSPolicies: which one governs a Service's port, what it says, and what its status is.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -17,15 +19,15 @@ struct PolicyState {
     const model::BackendTlsPolicy* spec = nullptr;
     Verdict accepted;
     Verdict resolved;
-    Shared<BackendTls> tls;                                  // null: not usable, and its backends are refused
-    std::set<std::pair<std::string, std::string>> gateways;  // namespace and name: through whom it has an effect
+    Shared<BackendTls> tls;  // null: not usable, and its backends are refused
 };
 
 class Policies {
 public:
+    using Known = std::map<std::string, Shared<BackendTls>>;  // by policy, "namespace/name"
     // All must outlive it. `known`: what the policies of the last plan said; one that says the same has the same value,
     // so that backends share it from plan to plan. It is replaced by what those of this one say.
-    Policies(const model::Objects& objects, const Certificates& certificates, std::vector<Shared<BackendTls>>& known);
+    Policies(const model::Objects& objects, const Certificates& certificates, Known& known);
     Policies(const Policies&) = delete;
     Policies& operator=(const Policies&) = delete;
 
@@ -42,14 +44,18 @@ public:
     void append_statuses(model::Statuses& statuses, std::vector<model::ObjectKey>& others) const;
 
 private:
+    using Gateways = std::set<std::pair<std::string, std::string>>;  // namespace and name
+    // A Service, with the oldest policy for each port that policies name, and for all of its ports.
     struct Target {
-        PolicyState* policy;
-        const std::string* port_name;  // null: every port
+        std::unordered_map<std::string_view, const PolicyState*> by_port;
+        const PolicyState* whole = nullptr;
+        Gateways gateways;  // through whom its policies have an effect; the first 16
     };
     void add_target(PolicyState& policy, const model::PolicyTarget& target, const model::Service* service);
+    [[nodiscard]] Gateways gateways_of(const model::BackendTlsPolicy& policy) const;
 
-    std::vector<PolicyState> policies_;                                        // oldest first
-    std::unordered_map<NameView, std::vector<Target>, NameViewHash> targets_;  // by Service, oldest first
+    std::vector<PolicyState> policies_;                           // oldest first
+    std::unordered_map<NameView, Target, NameViewHash> targets_;  // by Service
 };
 
 // Gives the backends of one Gateway its client certificate. Backends that share a policy share the result.

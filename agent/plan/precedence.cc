@@ -29,7 +29,9 @@ auto method_rank(const Candidate& candidate)
 
 auto match_rank(const model::HttpMatch& match)
 {
-    return std::tuple(path_class(match.path.type), many_first(match.path.value.size()), match.method.empty() ? 1 : 0,
+    // The API counts the characters of prefixes alone: of exact paths no two match one request.
+    const std::size_t length = match.path.type == model::PathMatchType::Exact ? 0 : match.path.value.size();
+    return std::tuple(path_class(match.path.type), many_first(length), match.method.empty() ? 1 : 0,
                       many_first(match.headers.size()), many_first(match.query_params.size()));
 }
 

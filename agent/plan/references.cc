@@ -24,6 +24,9 @@ References::References(const model::Objects& objects, const NodeFacts& facts, co
         for (const model::Node& node : objects.nodes)
             node_addresses_.insert(node_addresses_.end(), node.addresses.begin(), node.addresses.end());
         std::ranges::sort(node_addresses_);
+        for (const model::NodeGatewayConfig& config : objects.node_gateway_configs)
+            for (const model::AddressPool& pool : config.pools)
+                pool_ranges_.insert(pool_ranges_.end(), pool.ranges.begin(), pool.ranges.end());
     }
     for (const model::Service& service : objects.services)
         services_.emplace(NameView{service.meta.ns, service.meta.name}, &service);
@@ -75,11 +78,13 @@ Verdict References::check(const RouteState& route, const model::BackendRef& ref,
 }
 
 // Who may write an EndpointSlice is not who may reach what listens on the nodes, or what their own loopback and link
-// offer (CVE-2021-25740, the metadata service). From files both are the same person.
+// offer (CVE-2021-25740, the metadata service). From files both are the same person. A Gateway whose backend is a
+// Gateway could be its own, and one connection go round until none is left.
 bool References::is_refused(const IpAddress& address) const
 {
     return from_cluster_ &&
-           (address.is_loopback() || address.is_link_local() || std::ranges::binary_search(node_addresses_, address));
+           (address.is_loopback() || address.is_link_local() || std::ranges::binary_search(node_addresses_, address) ||
+            std::ranges::any_of(pool_ranges_, [&](const auto& range) { return range.contains(address); }));
 }
 
 // The addresses of one slice's endpoints that `use` picks, on the port of this name and protocol.
@@ -135,8 +140,8 @@ Backend References::resolve(RouteState& route, const model::BackendRef& ref, std
         const Endpoints& resolved = endpoints(*found.service, *found.port);
         if (resolved.addresses.empty() && resolved.refused)
             verdict = {"UnsupportedValue",
-                       fmt::format("Service {} has endpoints that are loopback, link-local or a node's own address, as "
-                                   "{}; those of pods are accepted",
+                       fmt::format("Service {} has endpoints that are loopback, link-local, a node's own address or of "
+                                   "a pool for Gateways, as {}; those of pods are accepted",
                                    full_name(found.service->meta), resolved.refused->to_string())};
         backend.endpoints = resolved.addresses;
     }

@@ -48,7 +48,8 @@ private:
     const Grants& grants_;
     const Policies& policies_;
     const bool from_cluster_;
-    std::vector<IpAddress> node_addresses_;  // sorted; only from a cluster
+    std::vector<IpAddress> node_addresses_;         // sorted; only from a cluster
+    std::vector<model::AddressRange> pool_ranges_;  // of the Gateways; only from a cluster
     std::unordered_map<NameView, const model::Service*, NameViewHash> services_;
     std::unordered_map<NameView, std::vector<const model::EndpointSlice*>, NameViewHash> slices_;  // by Service
     std::unordered_map<const model::ServicePort*, Endpoints> endpoints_;                           // one lookup a port

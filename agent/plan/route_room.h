@@ -11,6 +11,10 @@
 
 namespace sluice::plan {
 
+// What a regular expression takes beside the entries of its match: it is compiled anew for each snapshot, once a port
+// however many hostnames the route has. A match may have 33.
+constexpr std::size_t kRegexEntries = 16;
+
 struct RouteEntriesMax {
     std::size_t all = 500'000;
     std::size_t of_namespace = 200'000;

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include "agent/model/objects.h"
@@ -76,7 +75,8 @@ struct RouteSpec {
 struct RouteState : RouteSpec {
     bool is_new = true;                // nothing yet
     std::vector<ParentState> parents;  // those that name a Gateway of ours; with none there is nothing more to know
-    Verdict supported;                 // not ok: asks for something that is not served, so none of it is
+    Verdict supported;                 // not ok: no rule of it can be served, so none of it is
+    std::string dropped;               // PartiallyInvalid's message; empty: each rule is served as it is written
     Verdict resolved;                  // ResolvedRefs, the same for every parent
     std::vector<RuleState> rules;
     std::vector<Reach> reached;
@@ -128,10 +128,13 @@ struct GatewayState {
 // "namespace/name".
 [[nodiscard]] inline std::string full_name(const model::ObjectMeta& meta) { return meta.ns + "/" + meta.name; }
 
-// The API's order of age: the older timestamp first, then by namespace and name.
+// The API's order of age: the older timestamp first, then by "namespace/name". That is one text: "team-a/b" is before
+// "team/a".
 [[nodiscard]] inline std::strong_ordering order_of_age(const model::ObjectMeta& a, const model::ObjectMeta& b)
 {
-    return std::tie(a.creation_timestamp, a.ns, a.name) <=> std::tie(b.creation_timestamp, b.ns, b.name);
+    if (const auto order = a.creation_timestamp <=> b.creation_timestamp; order != 0)
+        return order;
+    return a.ns == b.ns ? a.name <=> b.name : full_name(a) <=> full_name(b);
 }
 
 [[nodiscard]] inline bool is_older(const model::ObjectMeta& a, const model::ObjectMeta& b)

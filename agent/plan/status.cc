@@ -125,11 +125,13 @@ model::ObjectStatus route_status(const RouteState& route)
     const model::ObjectMeta& meta = route.spec->meta;
     model::ObjectStatus status;
     status.key = {route.kind, meta.ns, meta.name};
-    for (const ParentState& parent : route.parents)
-        status.parents.push_back(
-            {parent.ref,
-             {make_condition("Accepted", parent.accepted, "Accepted", meta.generation, parent.accepted_note),
-              make_condition("ResolvedRefs", route.resolved, "ResolvedRefs", meta.generation)}});
+    for (const ParentState& parent : route.parents) {
+        std::vector<model::Condition>& conditions = status.parents.emplace_back(parent.ref).conditions;
+        conditions = {make_condition("Accepted", parent.accepted, "Accepted", meta.generation, parent.accepted_note),
+                      make_condition("ResolvedRefs", route.resolved, "ResolvedRefs", meta.generation)};
+        if (parent.accepted.ok() && !route.dropped.empty())
+            conditions.push_back({"PartiallyInvalid", true, "UnsupportedValue", route.dropped, meta.generation});
+    }
     return status;
 }
 

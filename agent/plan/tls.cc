@@ -28,7 +28,8 @@ void add_certificates(ListenerState& listener, const Referrer& gateway, const Ce
         if (!certificate)
             add_fault(listener.resolved, certificate.error().reason,
                       fmt::format("{}.tls.certificateRefs[{}]", field, i), certificate.error().message);
-        else if (std::ranges::find(termination.certificates, *certificate) == termination.certificates.end())
+        else if (std::ranges::find(termination.certificates, certificate->name, &TlsCertificate::name) ==
+                 termination.certificates.end())
             termination.certificates.push_back(std::move(*certificate));
     }
 }

@@ -19,8 +19,6 @@ enum CharClass : std::uint8_t {
     kPath = 8,         // RFC 3986 pchar, '/' and '%'
     kTarget = 16,      // any visible ASCII but '#': the query, where clients send more than RFC 3986 has
     kHost = 32,        // unreserved characters; sub-delims and escapes are in no name that resolves
-    kUnreserved = 64,  // RFC 3986 section 2.3
-    kSegment = 128,    // kPath without '/', and without '.' and '%', which ask for a second look
 };
 
 namespace grammar_detail {
@@ -46,9 +44,7 @@ constexpr std::array<std::uint8_t, 256> make_classes()
         if (c > 0x20 && c < 0x7f && c != '#')
             bits |= kTarget;
         if (is_alnum(c) || is_one_of(c, "-._~"))
-            bits |= kHost | kUnreserved;
-        if ((bits & kPath) != 0 && !is_one_of(c, "/.%"))
-            bits |= kSegment;
+            bits |= kHost;
         classes[static_cast<std::size_t>(c)] = static_cast<std::uint8_t>(bits);
     }
     return classes;

@@ -6,21 +6,14 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 
 #include "agent/plan/plan.h"
 #include "agent/proxy/http1.h"
+#include "base/canonical_path.h"
 
 namespace sluice::proxy {
-
-// The one canonical path that all decisions use (docs/limits.md): percent-encoded unreserved characters decoded, the
-// other escapes in upper case, slashes merged, dot segments removed. Writes at most `raw.size()` bytes into `out`,
-// which must have that room, and returns the written part; equal to `raw` and without a copy for an already canonical
-// path. nullopt: refused with 400 (bad escape, %00, encoded slash, backslash raw or encoded, '#', '?', control and
-// non-ASCII bytes, ".." above the root, "..;", no slash in front). "*" of an OPTIONS request stays as it is.
-[[nodiscard]] std::optional<std::string_view> canonical_path(std::string_view raw, std::span<char> out);
 
 // What a request is matched by. Header names match in any case, values exactly; lines of one name count as one value
 // joined by ','. Of a repeated query parameter the first counts; its name and value are compared with %XX decoded,

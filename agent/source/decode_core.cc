@@ -30,6 +30,7 @@ model::ServicePort decode_service_port(const Value& value)
     return port;
 }
 
+// Of its addresses the first: the API gives the others no meaning, and kube-proxy does not look at them.
 model::Endpoint decode_endpoint(const Value& value, const std::string& address_type)
 {
     Fields f(value);
@@ -45,7 +46,8 @@ model::Endpoint decode_endpoint(const Value& value, const std::string& address_t
         const IpAddress address = *IpAddress::parse(*text);
         if (address.is_v4() != (address_type == "IPv4"))
             item.refuse("not of the slice's addressType, " + address_type);
-        endpoint.addresses.push_back(address);
+        if (endpoint.addresses.empty())
+            endpoint.addresses.push_back(address);
     }
     Fields conditions(f["conditions"]);
     endpoint.ready = conditions["ready"].boolean().value_or(true);

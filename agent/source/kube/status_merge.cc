@@ -51,6 +51,9 @@ json merged_condition(const json* old, const model::Condition& wanted, const std
             {"lastTransitionTime", stays ? old->at("lastTransitionTime") : json(now)}};
 }
 
+// Ours, of which the absence says something too.
+constexpr std::string_view kPassing[] = {"PartiallyInvalid", "InsecureFrontendValidationMode"};
+
 // In the places that they have; new ones behind.
 json merged_conditions(const json& old, const std::vector<model::Condition>& wanted, const std::string& now)
 {
@@ -58,7 +61,11 @@ json merged_conditions(const json& old, const std::vector<model::Condition>& wan
     for (const json& each : old) {
         const auto ours = std::ranges::find_if(
             wanted, [&](const model::Condition& condition) { return has_text(each, "type", condition.type); });
-        result.push_back(ours == wanted.end() ? each : merged_condition(&each, *ours, now));
+        if (ours != wanted.end())
+            result.push_back(merged_condition(&each, *ours, now));
+        else if (std::ranges::none_of(kPassing,
+                                      [&](std::string_view type) { return has_text(each, "type", std::string(type)); }))
+            result.push_back(each);
     }
     for (const model::Condition& condition : wanted) {
         if (std::ranges::none_of(old, [&](const json& each) { return has_text(each, "type", condition.type); }))

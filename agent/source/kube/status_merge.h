@@ -11,7 +11,7 @@
 namespace sluice::source {
 
 // What `current` becomes with our part replaced; nothing when that is what it says already. Of others stay: entries of
-// parents and ancestors that name another controller, in their place, and conditions of types that we do not set.
+// parents and ancestors that name another controller, in their place, and conditions of types that we never set.
 // lastTransitionTime moves only with a condition's status (API conventions). `now`: RFC 3339, UTC.
 [[nodiscard]] std::optional<nlohmann::json> merged_status(const nlohmann::json& current,
                                                           const model::ObjectStatus& wanted,

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "agent/proxy/http1.h"
-#include "agent/proxy/router.h"
+#include "base/canonical_path.h"
 #include "tests/bench/micro/require.h"
 
 namespace sluice::bench {
@@ -74,7 +74,7 @@ void canonical_path(benchmark::State& state, const std::string& path)
     char room[256];
     bool accepted = true;
     for (auto _ : state) {
-        const auto canonical = proxy::canonical_path(path, room);
+        const auto canonical = sluice::canonical_path(path, room);
         benchmark::DoNotOptimize(canonical);
         accepted &= canonical.has_value();
     }

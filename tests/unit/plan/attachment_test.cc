@@ -223,6 +223,74 @@ TEST(Attachment, RoutesHaveAsMuchRoomAsTheirNamespaceAndTheYoungestGoWithout)
     EXPECT_EQ(plan.statuses, make_plan(world.objects, world.facts).statuses);
 }
 
+TEST(Attachment, ARegularExpressionTakesSixteenEntriesMoreWhateverTheHostnames)
+{
+    struct Row {
+        const char* claim;
+        model::HttpMatch match;
+        std::vector<std::string> hostnames;
+        std::size_t entries;
+    };
+    using enum model::PathMatchType;
+    const auto regex = model::ValueMatchType::RegularExpression;
+    model::HttpMatch exact;
+    exact.headers = {{model::ValueMatchType::Exact, "h", "v"}};
+    model::HttpMatch header;
+    header.headers = {{regex, "h", "v"}, {regex, "h2", "v"}};
+    model::HttpMatch query;
+    query.query_params = {{regex, "q", "v"}};
+    model::HttpMatch all = header;
+    all.path = {RegularExpression, "/a+"};
+    all.query_params = query.query_params;
+    const Row rows[] = {
+        {"none", match(PathPrefix, "/a"), {}, 1},
+        {"none in an exact header", exact, {}, 1},
+        {"path", match(RegularExpression, "/a+"), {}, 17},
+        {"headers", header, {}, 33},
+        {"query parameter", query, {}, 17},
+        {"everywhere", all, {}, 65},
+        {"two hostnames", match(RegularExpression, "/a+"), {"a.example.com", "b.example.com"}, 18},
+    };
+    for (const Row& row : rows) {
+        for (const std::size_t room : {row.entries, row.entries - 1}) {
+            World world;
+            world.facts.route_entries_max = {.all = 1000, .of_namespace = room};
+            world.add(gateway("gw", {listener("web", "HTTP", 80)}));
+            world.add(http_route("r", {parent("gw")}, row.hostnames, {rule({backend("web")}, {row.match})}));
+            EXPECT_EQ(route_outcome(world.plan(), "HTTPRoute", "r", "Accepted"),
+                      room == row.entries ? "True/Accepted" : "False/TooManyMatches")
+                << row.claim;
+        }
+    }
+}
+
+TEST(Attachment, TheRegularExpressionsOfAGrpcRouteCountAsWell)
+{
+    const auto regex = model::ValueMatchType::RegularExpression;
+    model::GrpcMatch header = grpc_match("a.B", "Get");
+    header.headers = {{regex, "h", "v"}};
+    const struct {
+        const char* claim;
+        model::GrpcMatch match;
+        std::size_t entries;
+    } rows[] = {
+        {"none", grpc_match("a.B", "Get"), 1},
+        {"service and method, in one", grpc_match("a.*", "G.*", regex), 17},
+        {"a method of every service", grpc_match("", "Get"), 17},
+        {"header", header, 17},
+    };
+    for (const auto& row : rows) {
+        for (const std::size_t room : {row.entries, row.entries - 1}) {
+            World world;
+            world.facts.route_entries_max = {.all = 1000, .of_namespace = room};
+            world.add(gateway("gw", {listener("web", "HTTP", 80)})).add(grpc_route("r", {}, {row.match}));
+            EXPECT_EQ(route_outcome(world.plan(), "GRPCRoute", "r", "Accepted"),
+                      room == row.entries ? "True/Accepted" : "False/TooManyMatches")
+                << row.claim;
+        }
+    }
+}
+
 TEST(Attachment, AllNamespacesTogetherHaveNoMoreRoomThanThereIs)
 {
     World world;

@@ -2,6 +2,7 @@
 // BackendTLSPolicies: which backend they reach, what they say to it, and their status.
 #include <gtest/gtest.h>
 
+#include "agent/plan/pem.h"
 #include "tests/unit/plan/builders.h"
 
 namespace sluice::plan::test {
@@ -53,7 +54,7 @@ TEST(BackendTlsPolicy, MayTrustTheSystemsAuthorities)
     policy.well_known_ca = "System";
     const Plan plan = policy_world().add(policy).plan();
     EXPECT_TRUE(first_backend(plan).tls->system_ca);
-    EXPECT_EQ(first_backend(plan).tls->ca_pem, "");
+    EXPECT_TRUE(first_backend(plan).tls->ca_pem.empty());
 }
 
 TEST(BackendTlsPolicy, WithoutAValidAuthorityItsBackendIsRefusedAndTheRouteStaysAccepted)
@@ -71,6 +72,7 @@ TEST(BackendTlsPolicy, WithoutAValidAuthorityItsBackendIsRefusedAndTheRouteStays
         {"missing", {object_ref("ConfigMap", "gone")}, "", none, "False/InvalidCACertificateRef", false},
         {"empty", {object_ref("ConfigMap", "empty")}, "", none, "False/InvalidCACertificateRef", false},
         {"another kind", {object_ref("InvalidKind", "ca")}, "", none, "False/InvalidKind", false},
+        {"large", {object_ref("ConfigMap", "large")}, "", none, "False/InvalidCACertificateRef", false},
         {"one of two",
          {object_ref("ConfigMap", "gone"), object_ref("ConfigMap", "ca")},
          "",
@@ -83,13 +85,57 @@ TEST(BackendTlsPolicy, WithoutAValidAuthorityItsBackendIsRefusedAndTheRouteStays
         model::BackendTlsPolicy policy = tls_policy("p", "web");
         policy.ca_refs = row.refs;
         policy.well_known_ca = row.well_known;
-        const Plan plan = policy_world().add(policy).plan();
+        const auto large = config_map("large", "default", pem_of_size("CERTIFICATE", kPemBytesMax + 1));
+        const Plan plan = policy_world().add(large).add(policy).plan();
         EXPECT_EQ(policy_outcome(plan, "p", "Accepted"), row.accepted) << row.claim;
         EXPECT_EQ(policy_outcome(plan, "p", "ResolvedRefs"), row.resolved) << row.claim;
         EXPECT_EQ(first_backend(plan).valid, row.valid) << row.claim;
         EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "True/Accepted") << row.claim;
         EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "True/ResolvedRefs") << row.claim;
     }
+}
+
+TEST(BackendTlsPolicy, ARepeatedAuthorityCountsOnce)
+{
+    model::BackendTlsPolicy policy = tls_policy("p", "web");
+    policy.ca_refs.assign(8, object_ref("ConfigMap", "ca"));
+    const Plan plan = policy_world().add(policy).plan();
+    EXPECT_EQ(policy_outcome(plan, "p", "ResolvedRefs"), "True/ResolvedRefs");
+    EXPECT_EQ(first_backend(plan).tls->ca_pem, pem("CERTIFICATE"));
+}
+
+// They come one after the other, each with a plan of its own, and some change.
+TEST(BackendTlsPolicy, PoliciesOfEqualAuthoritiesHoldThemOnceFromPlanToPlan)
+{
+    World world = policy_world();
+    world.objects.http_routes.edit(0).rules[0].backend_refs = {backend("web"), backend("second"), backend("third")};
+    world.add(service("second")).add(service("third"));
+    Planner planner;
+    std::string created = "2026-01-01T00:00:00Z";
+    for (const char* name : {"web", "second", "third"}) {
+        world.add(tls_policy(name, name, created));
+        created[3] = static_cast<char>(created[3] + 1);
+        world.objects.backend_tls_policies.edit(0).dns_sans.push_back(std::string(name) + ".example.com");
+        static_cast<void>(planner.plan(world.objects, world.facts));
+    }
+    const Plan plan = planner.plan(world.objects, world.facts);
+    const std::vector<Backend>& backends = plan.http.at(0).listeners.at(0).rules.at(0)->backends;
+    ASSERT_EQ(backends.size(), 3U);
+    for (const Backend& one : backends) {
+        ASSERT_TRUE(one.tls) << one.name;
+        EXPECT_EQ(one.tls->ca_pem, pem("CERTIFICATE")) << one.name;
+        EXPECT_EQ(place_of(one.tls->ca_pem), place_of(backends[0].tls->ca_pem)) << one.name;
+    }
+}
+
+TEST(BackendTlsPolicy, SaysAnewWhatItsAuthorityHasBecome)
+{
+    World world = policy_world();
+    world.add(tls_policy("p", "web"));
+    Planner planner;
+    EXPECT_EQ(first_backend(planner.plan(world.objects, world.facts)).tls->ca_pem, pem("CERTIFICATE"));
+    world.objects.config_maps.edit(0).ca_crt = pem("CERTIFICATE", "TUlJQw==");
+    EXPECT_EQ(first_backend(planner.plan(world.objects, world.facts)).tls->ca_pem, pem("CERTIFICATE", "TUlJQw=="));
 }
 
 TEST(BackendTlsPolicy, OfTwoForOneTargetTheOlderServesAndTheOtherIsConflicted)
@@ -129,6 +175,75 @@ TEST(BackendTlsPolicy, OneForThePortComesBeforeOneForTheWholeService)
     EXPECT_EQ(policy_outcome(plan, "whole", "Accepted"), "True/Accepted");
     EXPECT_EQ(policy_outcome(plan, "port", "Accepted"), "True/Accepted");
     EXPECT_EQ(policy_outcome(plan, "lost", "Accepted"), "False/TargetNotFound");
+}
+
+TEST(BackendTlsPolicy, EachPortAndTheWholeServiceHaveTheirOwnOldest)
+{
+    struct Row {
+        const char* claim;
+        std::vector<model::PolicyTarget> older;
+        std::vector<model::PolicyTarget> younger;
+        const char* serves;  // port http of Service web
+        const char* accepted_older;
+        const char* accepted_younger;
+    };
+    const model::PolicyTarget whole{"", "Service", "web", {}};
+    const model::PolicyTarget http{"", "Service", "web", "http"};
+    const model::PolicyTarget dns{"", "Service", "web", "dns"};
+    const model::PolicyTarget lost{"", "Service", "web", "lost"};
+    const model::PolicyTarget foreign{"example.com", "Service", "web", {}};
+    const char* good = "True/Accepted";
+    const char* conflicted = "False/Conflicted";
+    const Row rows[] = {
+        {"the whole before a port", {whole}, {http}, "younger", good, good},
+        {"a port before the whole", {http}, {whole}, "older", good, good},
+        {"two ports", {dns}, {http}, "younger", good, good},
+        {"one port twice", {http}, {http}, "older", good, conflicted},
+        {"the other of two targets", {dns}, {dns, http}, "younger", good, conflicted},
+        {"the other comes first", {dns}, {http, dns}, "younger", good, conflicted},
+        {"a target twice in one policy", {http, http}, {whole}, "older", conflicted, good},
+        {"a port that is lost", {lost}, {lost}, "nobody", "False/TargetNotFound", conflicted},
+        {"a lost port and the whole", {lost, whole}, {whole}, "older", "False/TargetNotFound", conflicted},
+        {"another kind of target", {foreign}, {whole}, "younger", "none", good},
+    };
+    for (const Row& row : rows) {
+        model::BackendTlsPolicy older = tls_policy("older", "web", "2020-01-01T00:00:00Z");
+        older.targets = row.older;
+        older.hostname = "older";
+        model::BackendTlsPolicy younger = tls_policy("a-younger", "web", "2021-01-01T00:00:00Z");
+        younger.targets = row.younger;
+        younger.hostname = "younger";
+        const Plan plan = policy_world().add(older).add(younger).plan();
+        const Shared<BackendTls>& tls = first_backend(plan).tls;
+        EXPECT_EQ(tls ? tls->hostname : "nobody", row.serves) << row.claim;
+        EXPECT_EQ(policy_outcome(plan, "older", "Accepted"), row.accepted_older) << row.claim;
+        EXPECT_EQ(policy_outcome(plan, "a-younger", "Accepted"), row.accepted_younger) << row.claim;
+    }
+}
+
+TEST(BackendTlsPolicy, TheFirstSixteenGatewaysByNameHaveItsStatus)
+{
+    World world;
+    world.add(service("api")).add(service("web")).add(config_map("ca"));
+    model::BackendTlsPolicy policy = tls_policy("p", "web");
+    policy.targets.push_back({"", "Service", "api", {}});
+    policy.targets.push_back({"", "Service", "api", "http"});
+    world.add(policy);
+    // From the last to the first, and each Service has some of the first sixteen alone.
+    for (int i = 29; i >= 10; --i) {
+        const std::string name = "gw-" + std::to_string(i);
+        world.add(gateway(name, {listener("web", "HTTP", static_cast<std::uint16_t>(8000 + i))}));
+        world.add(http_route("a" + std::to_string(50 - i), {parent(name)}, {},
+                             {rule({backend(i % 2 == 0 ? "web" : "api")})}));
+        world.add(http_route("b" + std::to_string(50 - i), {parent(name)}, {"x.org"},
+                             {rule({backend(i % 3 == 0 ? "web" : "api")})}));
+    }
+    const Plan plan = world.plan();
+    const auto* status = find_status(plan, "BackendTLSPolicy", "p");
+    ASSERT_NE(status, nullptr);
+    ASSERT_EQ(status->ancestors.size(), 16U);
+    for (std::size_t i = 0; i < 16; ++i)
+        EXPECT_EQ(status->ancestors[i].ancestor.name, "gw-" + std::to_string(10 + i));
 }
 
 TEST(BackendTlsPolicy, HasNoEffectAndNoStatusWhereNoRouteLeads)

@@ -150,6 +150,21 @@ inline std::string pem(const std::string& label, const std::string& body = "TUlJ
     return "-----BEGIN " + label + "-----\n" + body + "\n-----END " + label + "-----\n";
 }
 
+// One of this many bytes; text around its block is no fault.
+inline std::string pem_of_size(const std::string& label, std::size_t size)
+{
+    std::string text = pem(label);
+    text.resize(size, '\n');
+    return text;
+}
+
+// Where a text is held: those who share it have it at one place.
+inline const std::string* place_of(const SharedText& text)
+{
+    const std::string& held = text;
+    return &held;
+}
+
 inline model::Secret secret(const std::string& name, const std::string& ns = "default")
 {
     model::Secret result;

@@ -2,6 +2,7 @@
 // How listeners find their certificates, and what clients have to show.
 #include <gtest/gtest.h>
 
+#include "agent/plan/pem.h"
 #include "tests/unit/plan/builders.h"
 
 namespace sluice::plan::test {
@@ -31,8 +32,12 @@ World tls_world(std::vector<model::ObjectReference> refs)
     bad_base64.tls_crt = pem("CERTIFICATE", "TUl!");
     model::Secret cut = secret("cut");
     cut.tls_crt = cut.tls_crt->substr(0, cut.tls_crt->size() - 10);
+    model::Secret large_chain = secret("large-chain");
+    large_chain.tls_crt = pem_of_size("CERTIFICATE", kPemBytesMax + 1);
+    model::Secret large_key = secret("large-key");
+    large_key.tls_key = pem_of_size("PRIVATE KEY", kPemBytesMax + 1);
     for (model::Secret one : {secret("cert"), secret("second"), secret("cert", "other"), no_key, no_pem, swapped,
-                              encrypted, bad_base64, cut})
+                              encrypted, bad_base64, cut, large_chain, large_key})
         world.add(std::move(one));
     model::Gateway gw = gateway("gw", {tls_listener("web", "HTTPS", 443)});
     gw.listeners[0].tls->certificate_refs = std::move(refs);
@@ -79,6 +84,11 @@ TEST(Certificates, EachKindOfBadReferenceHasItsReasonAndIsNotServed)
         {"an encrypted key", {object_ref("Secret", "encrypted")}, "False/InvalidCertificateRef", "encrypted"},
         {"no base64 inside", {object_ref("Secret", "bad-base64")}, "False/InvalidCertificateRef", "base64"},
         {"a cut file", {object_ref("Secret", "cut")}, "False/InvalidCertificateRef", "END line"},
+        {"a large chain",
+         {object_ref("Secret", "large-chain")},
+         "False/InvalidCertificateRef",
+         "tls.crt: it is larger"},
+        {"a large key", {object_ref("Secret", "large-key")}, "False/InvalidCertificateRef", "tls.key: it is larger"},
         {"another namespace", {object_ref("Secret", "cert", "other")}, "False/RefNotPermitted", "ReferenceGrant"},
         {"a missing one in another namespace", {object_ref("Secret", "x", "other")}, "False/RefNotPermitted", "other"},
     };
@@ -101,6 +111,29 @@ TEST(Certificates, OneGoodReferenceIsEnoughToServe)
     EXPECT_EQ(listener_outcome(plan, "gw", "web", "ResolvedRefs"), "False/InvalidCertificateRef");
     EXPECT_EQ(listener_outcome(plan, "gw", "web", "Programmed"), "True/Programmed");
     EXPECT_EQ(plan.http.at(0).listeners.at(0).tls->certificates.at(0).name, "default/cert");
+}
+
+TEST(Certificates, ARepeatedReferenceCountsOnce)
+{
+    const Plan plan = tls_world({object_ref("Secret", "cert"), object_ref("Secret", "second"),
+                                 object_ref("Secret", "cert", "default")})
+                          .plan();
+    const std::vector<TlsCertificate>& certificates = plan.http.at(0).listeners.at(0).tls->certificates;
+    ASSERT_EQ(certificates.size(), 2U);
+    EXPECT_EQ(certificates[0].name, "default/cert");
+    EXPECT_EQ(certificates[1].name, "default/second");
+}
+
+TEST(Certificates, ListenersOfOneSecretHoldItsTextOnce)
+{
+    World world = tls_world({object_ref("Secret", "cert")});
+    world.objects.gateways.edit(0).listeners.push_back(tls_listener("more", "HTTPS", 444));
+    const Plan plan = world.plan();
+    ASSERT_EQ(plan.http.size(), 2U);
+    const TlsCertificate& one = plan.http[0].listeners.at(0).tls->certificates.at(0);
+    const TlsCertificate& other = plan.http[1].listeners.at(0).tls->certificates.at(0);
+    EXPECT_EQ(place_of(one.chain_pem), place_of(other.chain_pem));
+    EXPECT_EQ(place_of(one.key_pem), place_of(other.key_pem));
 }
 
 TEST(Certificates, AGrantMustMatchKindNamespaceAndName)
@@ -156,6 +189,8 @@ World client_world(model::GatewayTls tls)
     gw.tls = std::move(tls);
     world.add(std::move(gw)).add(secret("cert")).add(config_map("ca")).add(config_map("empty", "default", ""));
     world.add(config_map("no-ca", "default", std::nullopt)).add(config_map("ca", "other"));
+    world.add(config_map("full", "default", pem_of_size("CERTIFICATE", kPemBytesMax)));
+    world.add(config_map("large", "default", pem_of_size("CERTIFICATE", kPemBytesMax + 1)));
     return world;
 }
 
@@ -210,6 +245,7 @@ TEST(ClientValidation, WithoutAValidAuthorityTheHttpsListenerAloneIsNotServed)
         {"no key", {object_ref("ConfigMap", "no-ca")}, "False/InvalidCACertificateRef", "False/NoValidCACertificate"},
         {"kind", {object_ref("Service", "ca")}, "False/InvalidCACertificateKind", "False/NoValidCACertificate"},
         {"grant", {object_ref("ConfigMap", "ca", "other")}, "False/RefNotPermitted", "False/NoValidCACertificate"},
+        {"large", {object_ref("ConfigMap", "large")}, "False/InvalidCACertificateRef", "False/NoValidCACertificate"},
         {"one of two",
          {object_ref("ConfigMap", "gone"), object_ref("ConfigMap", "ca")},
          "False/InvalidCACertificateRef",
@@ -225,6 +261,38 @@ TEST(ClientValidation, WithoutAValidAuthorityTheHttpsListenerAloneIsNotServed)
         for (const char* other : {"plain", "raw"})
             for (const char* type : {"Accepted", "Programmed", "ResolvedRefs"})
                 EXPECT_EQ(listener_outcome(plan, "gw", other, type), std::string("True/") + type) << row.claim;
+    }
+}
+
+TEST(ClientValidation, ARepeatedAuthorityCountsOnceAndAllTogetherHaveABound)
+{
+    struct Row {
+        const char* claim;
+        std::vector<const char*> config_maps;
+        std::size_t size;
+        const char* in_message;
+    };
+    const std::size_t small = pem("CERTIFICATE").size();
+    const Row rows[] = {
+        {"twice", {"ca", "ca"}, small, ""},
+        {"as large as may be, twice", {"full", "full"}, kPemBytesMax, ""},
+        {"one that leaves no room", {"full", "ca"}, kPemBytesMax, "[1]: ConfigMap default/ca: ca.crt: with those"},
+        {"one that finds no room", {"ca", "full"}, small, "[1]: ConfigMap default/full: ca.crt: with those"},
+        {"one that is large alone", {"ca", "large"}, small, "[1]: ConfigMap default/large: ca.crt: it is larger than"},
+        {"one behind that", {"ca", "full", "ca-2"}, 2 * small, "[1]: ConfigMap default/full: ca.crt: with those"},
+    };
+    for (const Row& row : rows) {
+        std::vector<model::ObjectReference> refs;
+        for (const char* name : row.config_maps)
+            refs.push_back(object_ref("ConfigMap", name));
+        const Plan plan = client_world({validation(refs), {}, {}}).add(config_map("ca-2")).plan();
+        const HttpListener* web = find_listener(plan, "default/gw/web");
+        ASSERT_NE(web, nullptr) << row.claim;
+        const std::string& authorities = web->tls->client_ca_pem;
+        EXPECT_EQ(authorities.size(), row.size) << row.claim;
+        const std::string text = message(listener_of(plan, "gw", "web").conditions, "ResolvedRefs");
+        EXPECT_EQ(text.empty(), std::string_view(row.in_message).empty()) << row.claim << ": " << text;
+        EXPECT_NE(text.find(row.in_message), std::string::npos) << row.claim << ": " << text;
     }
 }
 

@@ -149,7 +149,12 @@ TEST(Conflicts, HostsOfAnOlderGatewayAreNotTakenFromAnotherNamespace)
         {"another namespace, every host", "", "x.org", "other", true},
         {"another namespace, a wildcard", "*.org", "x.org", "other", true},
         {"another namespace, a deeper wildcard", "*.org", "*.x.org", "other", true},
+        {"another namespace, a wildcard far above", "*.org", "a.b.x.org", "other", true},
+        {"another namespace, a wildcard far above another", "*.org", "*.b.x.org", "other", true},
         {"another namespace, another host", "*.com", "x.org", "other", false},
+        {"another namespace, the bare domain", "*.x.org", "x.org", "other", false},
+        {"another namespace, an end that is no label", "*.x.org", "ax.org", "other", false},
+        {"another namespace, a wildcard beside it", "*.y.org", "*.x.org", "other", false},
         {"another namespace, the more general name", "x.org", "*.org", "other", false},
         {"the same namespace", "", "x.org", "default", false},
     };
@@ -164,6 +169,22 @@ TEST(Conflicts, HostsOfAnOlderGatewayAreNotTakenFromAnotherNamespace)
         EXPECT_EQ(plan.http[0].listeners.size(), row.is_taken ? 1U : 2U) << row.claim;
         EXPECT_EQ(plan.http[0].listeners[0].name, "default/old/l") << row.claim;
     }
+}
+
+TEST(Conflicts, ThatAnotherOfTheSameNamespaceHasTheHostsTooIsNoLeaveToTakeThem)
+{
+    World world;
+    model::Gateway foreign = gateway("foreign", {listener("l", "HTTP", 80, "*.org")}, {}, "2026-01-02T00:00:00Z");
+    foreign.meta.ns = "other";
+    world.add(gateway("own", {listener("l", "HTTP", 80, "*.a.org")}, {}, "2026-01-01T00:00:00Z"))
+        .add(foreign)
+        .add(gateway("young", {listener("l", "HTTP", 80, "y.a.org")}, {}, "2026-01-03T00:00:00Z"));
+    const Plan plan = world.plan();
+    EXPECT_EQ(listener_outcome(plan, "own", "l", "Accepted"), "True/Accepted");
+    EXPECT_EQ(listener_outcome(plan, "foreign", "l", "Accepted"), "True/Accepted");
+    EXPECT_EQ(listener_outcome(plan, "young", "l", "Accepted"), "False/PortUnavailable");
+    const std::string text = message(listener_of(plan, "young", "l").conditions, "Accepted");
+    EXPECT_NE(text.find("other/foreign/l"), std::string::npos) << text;
 }
 
 TEST(Conflicts, AListenerThatIsNotServedHoldsNoPort)

@@ -31,7 +31,7 @@ TEST(GrpcPlan, AMethodMatchBecomesAPath)
     const Row rows[] = {
         {"every request", grpc_match("", ""), Path::PathPrefix, "/"},
         {"service and method", grpc_match("a.B", "Get"), Path::Exact, "/a.B/Get"},
-        {"service", grpc_match("a.B", ""), Path::PathPrefix, "/a.B/"},
+        {"service", grpc_match("a.B", ""), Path::PathPrefix, "/a.B"},
         {"method", grpc_match("", "Get_1"), Path::RegularExpression, "/[^/]+/Get_1"},
         {"expressions", grpc_match("a|b", "G.*", regex), Path::RegularExpression, "/(?:a|b)/(?:G.*)"},
         {"expression of a service", grpc_match("a.*", "", regex), Path::RegularExpression, "/(?:a.*)/(?:[^/]+)"},
@@ -62,7 +62,7 @@ TEST(GrpcPlan, TheLongerServiceComesFirstThenTheLongerMethodThenHeaders)
     std::vector<std::string> order;
     for (const HttpEntry& entry : plan.http.at(0).listeners.at(0).hosts.at(0).entries)
         order.push_back(entry.match->path.value + (entry.match->headers.empty() ? "" : " header"));
-    EXPECT_EQ(order, (std::vector<std::string>{"/a.Long/Get header", "/a.Long/Get", "/a.Long/", "/a.B/Get",
+    EXPECT_EQ(order, (std::vector<std::string>{"/a.Long/Get header", "/a.Long/Get", "/a.Long", "/a.B/Get",
                                                "/[^/]+/AVeryLongMethodName", "/"}));
 }
 
@@ -93,6 +93,29 @@ TEST(GrpcPlan, WhatIsNotSupportedIsRefusedByField)
         EXPECT_NE(text.find(row.in_message), std::string::npos) << row.claim << ": " << text;
         EXPECT_TRUE(plan.http.at(0).listeners.at(0).rules.empty()) << row.claim;
     }
+}
+
+TEST(GrpcPlan, ARuleThatIsNotSupportedIsDroppedAlone)
+{
+    model::GrpcRoute route = grpc_route("r", {}, {grpc_match("(", "", ValueMatchType::RegularExpression)});
+    route.rules.resize(3, model::GrpcRouteRule(route.rules[0]));
+    route.rules[1].matches = {grpc_match("a.B", "Get")};
+    route.rules[1].filters.types = {"RequestMirror"};
+    route.rules[2].matches = {grpc_match("", "")};
+    const Plan plan = grpc_world().add(route).plan();
+    EXPECT_EQ(route_outcome(plan, "GRPCRoute", "r", "Accepted"), "True/Accepted");
+    EXPECT_EQ(route_outcome(plan, "GRPCRoute", "r", "PartiallyInvalid"), "True/UnsupportedValue");
+    const std::string text = route_message(plan, "GRPCRoute", "r", "PartiallyInvalid");
+    EXPECT_TRUE(text.starts_with("Dropped Rule spec.rules[0].matches[0].method.service")) << text;
+    EXPECT_NE(text.find("Dropped Rule spec.rules[1].filters[0].type RequestMirror"), std::string::npos) << text;
+    const HttpListener& web = plan.http.at(0).listeners.at(0);
+    const std::vector<HttpEntry>& entries = web.hosts.at(0).entries;
+    ASSERT_EQ(entries.size(), 2U);
+    EXPECT_EQ(entries[0].rule->name, "default/r/1");
+    EXPECT_TRUE(entries[0].rule->grpc);
+    EXPECT_TRUE(entries[0].rule->backends.empty());
+    EXPECT_EQ(entries[1].rule->name, "default/r/2");
+    EXPECT_EQ(entries[1].rule->backends.size(), 1U);
 }
 
 TEST(GrpcPlan, HttpAndHttpsListenersTakeIt)

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace sluice::plan {
 namespace {
 
@@ -54,6 +56,14 @@ TEST(Hostname, NamesOfEqualLengthAreOrderedByText)
 
 TEST(Hostname, CaseIsFolded) { EXPECT_EQ(to_lower("Web-1.EXAMPLE.com"), "web-1.example.com"); }
 
+HostnameSet set_of(const std::vector<std::string>& names)
+{
+    HostnameSet set;
+    for (const std::string& name : names)
+        set.insert(name);
+    return set;
+}
+
 TEST(Hostname, RouteWithoutHostnamesServesTheListenersName)
 {
     const auto hosts = served_hosts("*.example.com", {});
@@ -64,7 +74,7 @@ TEST(Hostname, RouteWithoutHostnamesServesTheListenersName)
 
 TEST(Hostname, WildcardRouteOnASpecificListenerServesTheListenersNameOnly)
 {
-    const auto hosts = served_hosts("a.example.com", {"*.example.com"});
+    const auto hosts = served_hosts("a.example.com", set_of({"*.example.com"}));
     ASSERT_EQ(hosts.size(), 1U);
     EXPECT_EQ(hosts[0].hostname, "a.example.com");
     EXPECT_EQ(hosts[0].route_hostname, "*.example.com");
@@ -72,28 +82,32 @@ TEST(Hostname, WildcardRouteOnASpecificListenerServesTheListenersNameOnly)
 
 TEST(Hostname, TheMostSpecificNameOfARouteStandsForAHostThatSeveralLeadTo)
 {
-    const auto hosts = served_hosts("a.example.com", {"*.com", "a.example.com", "*.example.com", "other.org"});
+    const auto hosts = served_hosts("a.example.com", set_of({"*.com", "a.example.com", "*.example.com", "other.org"}));
     ASSERT_EQ(hosts.size(), 1U);
     EXPECT_EQ(hosts[0].route_hostname, "a.example.com");
 }
 
 TEST(Hostname, NamesWithoutIntersectionAreLeftOut)
 {
-    EXPECT_TRUE(served_hosts("a.example.com", {"b.example.com", "*.org"}).empty());
-    EXPECT_EQ(served_hosts("*.example.com", {"B.example.com", "x.org"}).at(0).hostname, "b.example.com");
+    EXPECT_TRUE(served_hosts("a.example.com", set_of({"b.example.com", "*.org"})).empty());
+    const auto hosts = served_hosts("*.example.com", set_of({"b.example.com", "x.org"}));
+    ASSERT_EQ(hosts.size(), 1U);
+    EXPECT_EQ(hosts[0].hostname, "b.example.com");
 }
+
+constexpr const char* kNames[] = {"",          "a.org",   "b.a.org", "c.b.a.org", "*.a.org",  "*.b.a.org",
+                                  "*.c.a.org", "*.org",   "org",     "xa.org",    "*.xa.org", "b.org",
+                                  "*.b.org",   "a.b.org", "*.com",   "a.com"};
 
 TEST(HostnameSet, FindsAnOverlapWhereOneNameMeetsAnother)
 {
-    const char* names[] = {"",    "a.org",  "b.a.org",  "c.b.a.org", "*.a.org", "*.b.a.org", "*.c.a.org", "*.org",
-                           "org", "xa.org", "*.xa.org", "b.org",     "*.b.org", "a.b.org",   "*.com",     "a.com"};
-    for (const char* first : names) {
-        for (const char* second : names) {
+    for (const char* first : kNames) {
+        for (const char* second : kNames) {
             HostnameSet set;
             EXPECT_FALSE(set.overlaps(first));
             set.insert(first);
             set.insert("zz.example");
-            for (const char* asked : names) {
+            for (const char* asked : kNames) {
                 const bool expected = intersect(first, asked) || intersect(second, asked);
                 HostnameSet both = set;
                 both.insert(second);
@@ -101,6 +115,21 @@ TEST(HostnameSet, FindsAnOverlapWhereOneNameMeetsAnother)
                     << first << " and " << second << " against " << asked;
             }
         }
+    }
+}
+
+TEST(HostnameSet, NamesEachOneThatMeetsAnotherOnce)
+{
+    const HostnameSet all = set_of({std::begin(kNames), std::end(kNames)});
+    for (const char* asked : kNames) {
+        std::vector<std::string> expected;
+        for (const char* name : kNames)
+            if (intersect(name, asked))
+                expected.emplace_back(name);
+        std::vector<std::string> found = all.overlapping(asked);
+        std::ranges::sort(expected);
+        std::ranges::sort(found);
+        EXPECT_EQ(found, expected) << asked;
     }
 }
 

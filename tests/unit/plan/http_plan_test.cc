@@ -101,6 +101,30 @@ TEST(HttpPlan, TheRoutesOwnHostnameDecidesBetweenRoutesThatMeetInOneHost)
     EXPECT_EQ(entries_of(plan.http.at(0).listeners.at(0), 0), expected);
 }
 
+TEST(HttpPlan, PathsOfThePlanAreCanonical)
+{
+    struct Row {
+        model::HttpMatch written;
+        const char* planned;
+    };
+    const Row rows[] = {
+        {match(PathPrefix, "/"), "/"},
+        {match(PathPrefix, "/api"), "/api"},
+        {match(PathPrefix, "/api/"), "/api"},
+        {match(PathPrefix, "/%61pi/v1/"), "/api/v1"},
+        {match(PathPrefix, "/a/%2e%2e"), "/"},
+        {match(Exact, "/"), "/"},
+        {match(Exact, "/pay/"), "/pay/"},
+        {match(Exact, "/%70ay/%c3%a4"), "/pay/%C3%A4"},
+        {match(RegularExpression, "/%70ay/"), "/%70ay/"},
+    };
+    for (const Row& row : rows) {
+        const Plan plan = web_world().add(http_route("r", {parent("gw")}, {}, {rule({}, {row.written})})).plan();
+        const HttpEntry& entry = plan.http.at(0).listeners.at(0).hosts.at(0).entries.at(0);
+        EXPECT_EQ(entry.match->path, (model::PathMatch{row.written.path.type, row.planned})) << row.written.path.value;
+    }
+}
+
 TEST(HttpPlan, OfHeadersAndQueryParametersWithOneNameTheFirstCounts)
 {
     model::HttpMatch repeated;
@@ -113,41 +137,168 @@ TEST(HttpPlan, OfHeadersAndQueryParametersWithOneNameTheFirstCounts)
     EXPECT_EQ(served.query_params, (std::vector<model::ValueMatch>{{exact, "q", "1"}, {exact, "Q", "2"}}));
 }
 
-TEST(HttpPlan, WhatIsNotSupportedRefusesTheWholeRouteByField)
+// A rule that is not supported, and what is said of it.
+struct UnsupportedRule {
+    const char* claim;
+    model::HttpRouteRule rule;
+    const char* in_message;
+};
+
+model::HttpRouteRule modifying(model::HeaderModifier modifier, const char* type = "RequestHeaderModifier")
 {
-    model::HttpRoute rule_filter = http_route("r");
-    rule_filter.rules[0].filters.types = {"RequestRedirect", "URLRewrite"};
-    model::HttpRoute backend_filter = http_route("r");
-    backend_filter.rules[0].backend_refs[0].filters.types = {"RequestHeaderModifier"};
-    model::HttpRoute path = http_route("r");
-    path.rules[0].matches = {match(PathPrefix, "/"), match(RegularExpression, "/(")};
-    model::HttpRoute header = http_route("r");
-    header.rules[0].matches[0].headers = {{model::ValueMatchType::RegularExpression, "h", "[z-a]"}};
-    model::HttpRoute query = http_route("r");
-    query.rules[0].matches[0].query_params = {{model::ValueMatchType::RegularExpression, "q", "a(?=b)"}};
-    model::HttpRoute bomb = http_route("r");
-    bomb.rules[0].matches = {match(RegularExpression, "/a{1000}b{1000}c{1000}d{1000}e{1000}f{1000}")};
-    struct Row {
-        model::HttpRoute route;
-        const char* in_message;
+    model::HttpRouteRule result = rule({backend("web")}, {match(PathPrefix, "/bad")});
+    result.filters.types = {type};
+    (type == std::string("RequestHeaderModifier") ? result.filters.request_headers : result.filters.response_headers) =
+        std::move(modifier);
+    return result;
+}
+
+std::vector<UnsupportedRule> with_unsupported_matches()
+{
+    const auto regex = model::ValueMatchType::RegularExpression;
+    const auto matching = [](std::vector<model::HttpMatch> all) { return rule({backend("web")}, std::move(all)); };
+    model::HttpMatch header;
+    header.headers = {{regex, "h", "[z-a]"}};
+    model::HttpMatch query;
+    query.query_params = {{regex, "q", "a(?=b)"}};
+    return {
+        {"path", matching({match(PathPrefix, "/"), match(RegularExpression, "/(")}), "matches[1].path.value: \"/(\""},
+        {"header", matching({header}), "matches[0].headers[0].value"},
+        {"query parameter", matching({query}), "matches[0].queryParams[0].value"},
+        {"large expression", matching({match(RegularExpression, "/a{1000}b{1000}c{1000}d{1000}e{1000}f{1000}")}),
+         "pattern too large"},
+        {"backslash", matching({match(PathPrefix, "/a%5cb")}), "matches[0].path.value: \"/a%5cb\""},
+        {"above the root", matching({match(Exact, "/%2e%2e/a")}), "matches[0].path.value: \"/%2e%2e/a\""},
+        {"masked dots", matching({match(Exact, "/..;/a")}), "matches[0].path.value: \"/..;/a\""},
     };
-    const Row rows[] = {
-        {rule_filter, "spec.rules[0].filters[1].type URLRewrite"},
-        {backend_filter, "spec.rules[0].backendRefs[0].filters[0].type RequestHeaderModifier"},
-        {path, "spec.rules[0].matches[1].path.value: \"/(\""},
-        {header, "spec.rules[0].matches[0].headers[0].value"},
-        {query, "spec.rules[0].matches[0].queryParams[0].value"},
-        {bomb, "pattern too large"},
+}
+
+std::vector<UnsupportedRule> with_unsupported_filters()
+{
+    model::HttpRouteRule filter = rule({backend("web")}, {match(PathPrefix, "/bad")});
+    filter.filters.types = {"RequestRedirect", "URLRewrite"};
+    model::HttpRouteRule backend_filter = rule({backend("web")}, {match(PathPrefix, "/bad")});
+    backend_filter.backend_refs[0].filters.types = {"RequestHeaderModifier"};
+    return {
+        {"filter", filter, "filters[1].type URLRewrite is not supported here; supported: RequestHeaderModifier"},
+        {"backend's filter", backend_filter, "backendRefs[0].filters[0].type RequestHeaderModifier"},
+        {"the gateway's own header", modifying({.set = {}, .add = {{"Host", "a"}}, .remove = {}}),
+         "filters[0].requestHeaderModifier.add[0]: Host is written by the gateway itself"},
+        {"set twice", modifying({.set = {{"x-a", "1"}, {"x-b", "2"}, {"X-A", "3"}}, .add = {}, .remove = {}}),
+         "filters[0].requestHeaderModifier.set[2]: a second action on X-A"},
+        {"added twice", modifying({.set = {}, .add = {{"x-a", "1"}, {"X-a", "3"}}, .remove = {}}),
+         "requestHeaderModifier.add[1]: a second action on X-a"},
+        {"removed twice", modifying({.set = {}, .add = {}, .remove = {"X-A", "x-b", "x-a"}}),
+         "requestHeaderModifier.remove[2]: a second action on x-a"},
+        {"set and added", modifying({.set = {{"x-a", "1"}}, .add = {{"X-A", "2"}}, .remove = {}}),
+         "requestHeaderModifier.add[0]: a second action on X-A"},
+        {"set and removed", modifying({.set = {{"x-a", "1"}}, .add = {}, .remove = {"X-A"}}, "ResponseHeaderModifier"),
+         "filters[0].responseHeaderModifier.remove[0]: a second action on X-A"},
+        {"added and removed",
+         modifying({.set = {}, .add = {{"x-a", "1"}}, .remove = {"X-A"}}, "ResponseHeaderModifier"),
+         "filters[0].responseHeaderModifier.remove[0]: a second action on X-A"},
     };
-    for (const Row& row : rows) {
-        const Plan plan = web_world().add(row.route).add(http_route("good")).plan();
-        EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "False/UnsupportedValue") << row.in_message;
-        EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "True/ResolvedRefs") << row.in_message;
-        const std::string text = route_message(plan, "HTTPRoute", "r", "Accepted");
-        EXPECT_NE(text.find(row.in_message), std::string::npos) << text;
-        EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 1U) << row.in_message;
-        EXPECT_EQ(plan.http.at(0).listeners.at(0).rules.size(), 1U) << row.in_message;
+}
+
+void expect_refused(const UnsupportedRule& row)
+{
+    const model::HttpRoute route = http_route("r", {parent("gw")}, {}, {row.rule});
+    const Plan plan = web_world().add(route).add(http_route("good")).plan();
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "False/UnsupportedValue") << row.claim;
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "True/ResolvedRefs") << row.claim;
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "PartiallyInvalid"), "none") << row.claim;
+    const std::string text = route_message(plan, "HTTPRoute", "r", "Accepted");
+    EXPECT_TRUE(text.starts_with("spec.rules[0].")) << row.claim << ": " << text;
+    EXPECT_NE(text.find(row.in_message), std::string::npos) << row.claim << ": " << text;
+    EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 1U) << row.claim;
+    EXPECT_EQ(plan.http.at(0).listeners.at(0).rules.size(), 1U) << row.claim;
+}
+
+TEST(HttpPlan, ARouteOfWhichNoRuleIsSupportedIsRefusedByField)
+{
+    for (const UnsupportedRule& row : with_unsupported_matches())
+        expect_refused(row);
+    for (const UnsupportedRule& row : with_unsupported_filters())
+        expect_refused(row);
+}
+
+// The plan of a route whose second rule is the one given; the first and the third have nothing wrong.
+Plan plan_amid_good_rules(const UnsupportedRule& row)
+{
+    const Plan plan =
+        web_world()
+            .add(http_route("r", {parent("gw"), parent("gw", "none")}, {},
+                            {rule({backend("web")}), row.rule, rule({backend("web")}, {match(PathPrefix, "/good")})}))
+            .plan();
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "True/Accepted") << row.claim;
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "PartiallyInvalid"), "True/UnsupportedValue") << row.claim;
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "PartiallyInvalid", 1), "none") << row.claim << ": not accepted";
+    const std::string text = route_message(plan, "HTTPRoute", "r", "PartiallyInvalid");
+    EXPECT_TRUE(text.starts_with("Dropped Rule spec.rules[1].")) << row.claim << ": " << text;
+    EXPECT_NE(text.find(row.in_message), std::string::npos) << row.claim << ": " << text;
+    EXPECT_EQ(listener_of(plan, "gw", "web").attached_routes, 1U) << row.claim;
+    return plan;
+}
+
+TEST(HttpPlan, ARuleWhoseMatchesAreNotSupportedIsDroppedAlone)
+{
+    for (const UnsupportedRule& row : with_unsupported_matches()) {
+        const Plan plan = plan_amid_good_rules(row);
+        const std::vector<std::string> expected = {"/good -> default/r/2", "/ -> default/r/0"};
+        EXPECT_EQ(entries_of(plan.http.at(0).listeners.at(0), 0), expected) << row.claim;
     }
+}
+
+TEST(HttpPlan, WhatAFilterThatIsNotSupportedWasForReachesNoBackendByAnotherRule)
+{
+    for (const UnsupportedRule& row : with_unsupported_filters()) {
+        const Plan plan = plan_amid_good_rules(row);
+        const HttpListener& served = plan.http.at(0).listeners.at(0);
+        const std::vector<std::string> expected = {"/good -> default/r/2", "/bad -> default/r/1", "/ -> default/r/0"};
+        EXPECT_EQ(entries_of(served, 0), expected) << row.claim;
+        EXPECT_TRUE(served.rules.at(1)->backends.empty()) << row.claim << ": answered 500";
+        EXPECT_EQ(served.rules.at(1)->filters, model::Filters()) << row.claim;
+        EXPECT_EQ(served.rules.at(2)->backends.size(), 1U) << row.claim;
+    }
+}
+
+TEST(HttpPlan, EachDroppedRuleIsNamedAndItsReferencesAreResolved)
+{
+    model::HttpRouteRule filter = rule({backend("missing")}, {match(PathPrefix, "/a")});
+    filter.filters.types = {"CORS"};
+    const Plan plan =
+        web_world()
+            .add(http_route("r", {parent("gw")}, {},
+                            {rule({backend("lost")}, {match(RegularExpression, "(")}), filter, rule({backend("web")})}))
+            .plan();
+    const std::string text = route_message(plan, "HTTPRoute", "r", "PartiallyInvalid");
+    EXPECT_TRUE(text.starts_with("Dropped Rule spec.rules[0].matches[0].path.value")) << text;
+    EXPECT_NE(text.find(". Dropped Rule spec.rules[1].filters[0].type CORS"), std::string::npos) << text;
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "ResolvedRefs"), "False/BackendNotFound");
+    const std::string lost = route_message(plan, "HTTPRoute", "r", "ResolvedRefs");
+    EXPECT_NE(lost.find("spec.rules[0].backendRefs[0]"), std::string::npos) << lost;
+    EXPECT_NE(lost.find("spec.rules[1].backendRefs[0]"), std::string::npos) << lost;
+}
+
+TEST(HttpPlan, OfManyDroppedRulesWithLongMessagesTheLastAreOnlyNamed)
+{
+    const std::string bad(1000, '(');
+    std::vector<model::HttpRouteRule> rules(15, rule({backend("web")}, {match(RegularExpression, bad)}));
+    rules.push_back(rule({backend("web")}));
+    const Plan plan = web_world().add(http_route("r", {parent("gw")}, {}, rules)).plan();
+    const std::string text = route_message(plan, "HTTPRoute", "r", "PartiallyInvalid");
+    EXPECT_LT(text.size(), 4000U);
+    EXPECT_TRUE(text.ends_with(". Dropped Rule spec.rules[13]. Dropped Rule spec.rules[14]")) << text;
+}
+
+TEST(HttpPlan, OneActionForEachHeaderNameIsAccepted)
+{
+    model::HttpRouteRule both = modifying({.set = {{"x-a", "1"}}, .add = {{"x-b", "1"}}, .remove = {"x-c", "x-aa"}});
+    both.filters.types.push_back("ResponseHeaderModifier");
+    both.filters.response_headers = {.set = {{"x-b", "1"}}, .add = {{"x-c", "1"}}, .remove = {"x-a"}};
+    const Plan plan = web_world().add(http_route("r", {parent("gw")}, {}, {both})).plan();
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "Accepted"), "True/Accepted");
+    EXPECT_EQ(route_outcome(plan, "HTTPRoute", "r", "PartiallyInvalid"), "none");
 }
 
 TEST(HttpPlan, GoodRegularExpressionsAreAccepted)

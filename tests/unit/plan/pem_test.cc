@@ -9,6 +9,7 @@ namespace sluice::plan {
 namespace {
 
 using test::pem;
+using test::pem_of_size;
 
 struct Row {
     const char* claim;
@@ -34,6 +35,8 @@ TEST(Pem, AChainIsCertificatesAndNothingElse)
         {"no END", "-----BEGIN CERTIFICATE-----\nTUlJQg==\n", false},
         {"a BEGIN that does not end", "-----BEGIN CERTIFICATE\nTUlJQg==\n-----END CERTIFICATE-----\n", false},
         {"a second one cut short", one + one.substr(0, one.size() / 2), false},
+        {"as large as may be", pem_of_size("CERTIFICATE", kPemBytesMax), true},
+        {"larger", pem_of_size("CERTIFICATE", kPemBytesMax + 1), false},
     };
     for (const Row& row : rows)
         EXPECT_EQ(certificate_fault(row.text).empty(), row.good) << row.claim << ": " << certificate_fault(row.text);
@@ -51,6 +54,8 @@ TEST(Pem, AKeyIsOneAndNotEncrypted)
         {"encrypted", pem("ENCRYPTED PRIVATE KEY"), false},
         {"a certificate", pem("CERTIFICATE"), false},
         {"nothing", "", false},
+        {"as large as may be", pem_of_size("PRIVATE KEY", kPemBytesMax), true},
+        {"larger", pem_of_size("PRIVATE KEY", kPemBytesMax + 1), false},
         {"encrypted the old way", pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED\n\nTUlJQg=="), false},
     };
     for (const Row& row : rows)

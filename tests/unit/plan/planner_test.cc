@@ -64,6 +64,8 @@ private:
         route.meta.creation_timestamp = time();
         if (number(8) == 0)
             route.rules[0].filters.types = {"URLRewrite"};
+        if (number(8) == 0)
+            route.rules.push_back(rule(backends(), {match(model::PathMatchType::RegularExpression, "/(")}));
         if (number(4) == 0)
             route.parent_refs.push_back(parent("gw", "web"));
         return route;

@@ -32,6 +32,8 @@ TEST(Precedence, FirstDifferenceInTheApisOrderDecides)
         {"longer expression first", match(RegularExpression, "/a/b.*"), match(RegularExpression, "/a.*")},
         {"longer prefix first", match(PathPrefix, "/a/b"), match(PathPrefix, "/a")},
         {"longer prefix before method", match(PathPrefix, "/ab"), with(match(PathPrefix, "/a"), "GET", 2, 2)},
+        {"of exact paths a method before length", with(match(Exact, "/a"), "GET"), match(Exact, "/a/long/path")},
+        {"of exact paths headers before length", with(match(Exact, "/a"), "", 1), match(Exact, "/a/long/path")},
         {"method before none", with(match(PathPrefix, "/"), "GET"), match(PathPrefix, "/")},
         {"method before headers", with(match(PathPrefix, "/"), "GET"), with(match(PathPrefix, "/"), "", 3, 3)},
         {"more headers first", with(match(PathPrefix, "/"), "", 2), with(match(PathPrefix, "/"), "", 1)},
@@ -45,6 +47,14 @@ TEST(Precedence, FirstDifferenceInTheApisOrderDecides)
         EXPECT_TRUE(has_precedence(first, second)) << row.claim;
         EXPECT_FALSE(has_precedence(second, first)) << row.claim;
     }
+}
+
+TEST(Precedence, TheLengthOfAnExactPathSaysNothing)
+{
+    const Shared<model::HttpMatch> path = match(Exact, "/a");
+    const Shared<model::HttpMatch> longer = match(Exact, "/a/long/path");
+    EXPECT_TRUE(has_precedence({&path, "", 0, 0}, {&longer, "", 1, 0}));
+    EXPECT_FALSE(has_precedence({&longer, "", 1, 0}, {&path, "", 0, 0}));
 }
 
 TEST(Precedence, EqualMatchesFallBackToRuleThenMatchOrder)
@@ -82,18 +92,62 @@ TEST(Precedence, TheOlderRouteWinsATie)
     EXPECT_EQ(first_rule(young, old), "default/b-old/0");
 }
 
-TEST(Precedence, NamespaceThenNameBreakATieOfAge)
+TEST(Precedence, NamespaceAndNameAsOneTextBreakATieOfAge)
 {
-    EXPECT_EQ(first_rule(http_route("b"), http_route("a")), "default/a/0");
-    model::HttpRoute elsewhere = http_route("z");
-    elsewhere.meta.ns = "aaa";
-    elsewhere.parent_refs[0].ns = "default";
-    World world;
-    model::Gateway open = gateway("gw", {listener("web", "HTTP", 80)});
-    open.listeners[0].allowed_routes.from = model::AllowedRoutes::From::All;
-    world.add(open).add(http_route("a")).add(elsewhere);
-    const HttpListener served = world.plan().http.at(0).listeners.at(0);
-    EXPECT_EQ(served.hosts.at(0).entries.at(0).rule->name, "aaa/z/0");
+    struct Row {
+        const char* claim;
+        const char* first_ns;
+        const char* first;
+        const char* second_ns;
+        const char* second;
+    };
+    const Row rows[] = {
+        {"by name within a namespace", "team", "a", "team", "b"},
+        {"by namespace before name", "aaa", "z", "team", "a"},
+        {"'-' comes before the '/' between them", "team-a", "z", "team", "a"},
+        {"letters come behind it", "team", "z", "teama", "a"},
+    };
+    for (const Row& row : rows) {
+        World world;
+        model::Gateway open = gateway("gw", {listener("web", "HTTP", 80)});
+        open.listeners[0].allowed_routes.from = model::AllowedRoutes::From::All;
+        world.add(open);
+        const auto add = [&](const char* ns, const char* name) {
+            model::HttpRoute route = http_route(name);
+            route.meta.ns = ns;
+            route.parent_refs[0].ns = "default";
+            world.add(route);
+        };
+        add(row.second_ns, row.second);
+        add(row.first_ns, row.first);
+        const HttpListener served = world.plan().http.at(0).listeners.at(0);
+        EXPECT_EQ(served.hosts.at(0).entries.at(0).rule->name, std::string(row.first_ns) + "/" + row.first + "/0")
+            << row.claim;
+    }
+}
+
+TEST(Precedence, AnotherSpellingOfAPathTakesNothingFromAnOlderRoute)
+{
+    struct Row {
+        const char* claim;
+        model::HttpMatch older;
+        model::HttpMatch younger;
+    };
+    const Row rows[] = {
+        {"an escaped letter of a prefix", match(PathPrefix, "/api/v1"), match(PathPrefix, "/%61pi/v1")},
+        {"an escaped letter of an exact path", match(Exact, "/pay"), match(Exact, "/%70ay")},
+        {"a '/' behind a prefix", match(PathPrefix, "/api/v1"), match(PathPrefix, "/api/v1/")},
+        {"an escaped dot segment", match(PathPrefix, "/api"), match(PathPrefix, "/long/%2e%2e/api")},
+        {"lower case in an escape", match(PathPrefix, "/%C3%A4"), match(PathPrefix, "/%c3%a4")},
+        {"a prefix that is the root", match(PathPrefix, "/"), match(PathPrefix, "/a/%2e%2e/")},
+    };
+    for (const Row& row : rows) {
+        model::HttpRoute old = http_route("z", {parent("gw")}, {}, {rule({}, {row.older})});
+        old.meta.creation_timestamp = "2026-01-01T00:00:00Z";
+        model::HttpRoute young = http_route("a", {parent("gw")}, {}, {rule({}, {row.younger})});
+        young.meta.creation_timestamp = "2026-01-02T00:00:00Z";
+        EXPECT_EQ(first_rule(young, old), "default/z/0") << row.claim;
+    }
 }
 
 TEST(Precedence, TheEarlierRuleOfARouteWinsATieEvenWithAnInvalidBackend)

@@ -192,6 +192,9 @@ TEST(References, FromAClusterEndpointsOnTheNodesAreRefused)
         {"2001:db8::77", false, true},
         {"::ffff:127.0.0.1", false, true},
         {"::ffff:192.0.2.77", false, true},
+        {"192.0.2.199", true, true},
+        {"192.0.2.200", false, true},  // of the pool
+        {"2001:db8:1::7", false, true},
         {"0.0.0.0", false, false},
         {"224.0.0.1", false, false},
     };
@@ -200,6 +203,7 @@ TEST(References, FromAClusterEndpointsOnTheNodesAreRefused)
             World world = http_world(backend("web"));
             world.facts.cluster = cluster;
             world.add(service("web")).add(node("far", {"192.0.2.77", "2001:db8::77"}));
+            world.add(config({"192.0.2.200-192.0.2.210", "2001:db8:1::-2001:db8:1::ff"}));
             world.add(slice("web", {endpoint(row.address)}));
             const Plan plan = world.plan();
             const bool served = cluster ? row.served_from_cluster : row.served_from_files;

@@ -163,6 +163,17 @@ TEST(Decode, CoreKindsGetTheApisDefaults)
     EXPECT_EQ(slice.endpoints[1].addresses.at(0), IpAddress::parse("192.0.2.2"));
 }
 
+TEST(Decode, OfAnEndpointsAddressesTheFirstCountsAndAllMustBeGood)
+{
+    const std::string head = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: e}\n"
+                             "addressType: IPv4\nendpoints: [{addresses: ";
+    const auto slice = only<model::EndpointSlice>(head + "[192.0.2.9, 192.0.2.1, 192.0.2.2]}]\n");
+    ASSERT_EQ(slice.endpoints.size(), 1U);
+    EXPECT_EQ(slice.endpoints[0].addresses, std::vector<IpAddress>{*IpAddress::parse("192.0.2.9")});
+    for (const char* bad : {"[192.0.2.9, '2001:db8::1']", "[192.0.2.9, 127.0.0.1]", "[192.0.2.9, x]", "[x, 192.0.2.9]"})
+        EXPECT_FALSE(decoded_of(head + bad + "}]\n").problems.empty()) << bad;
+}
+
 TEST(Decode, JsonIsReadWithTabsEscapesAndWithoutSpaces)
 {
     const auto ns =

@@ -99,6 +99,18 @@ TEST(StatusMerge, UnknownConditionsStayWhereTheyAre)
     EXPECT_EQ(conditions[0], condition("Their", "True"));
 }
 
+TEST(StatusMerge, AConditionThatIsThereOnlyWhereSomethingIsAmissGoesWithIt)
+{
+    json before = entry("a");
+    before.at("conditions").push_back(condition("PartiallyInvalid", "True"));
+    const auto after = merged(parents({before}), route({"a"}));
+    ASSERT_TRUE(after);
+    EXPECT_EQ(*after, parents({entry("a")}));
+    model::ObjectStatus wanted = route({"a"});
+    wanted.parents[0].conditions.push_back({"PartiallyInvalid", true, "R", "", 1});
+    EXPECT_FALSE(merged(parents({before}), wanted));
+}
+
 TEST(StatusMerge, TheAPIsBoundsHold)
 {
     std::vector<std::string> names;

@@ -1,17 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one canonical form of a request's path. What is canonical already (nearly every path) is found so in one pass
-// and not copied; the rest is rewritten segment by segment from its first odd segment on.
+// What is canonical already (nearly every path) is found so in one pass and not copied; the rest is rewritten segment
+// by segment from its first odd segment on.
+#include "base/canonical_path.h"
+
 #include <algorithm>
-#include <optional>
+#include <array>
+#include <cstdint>
 
-#include "agent/proxy/http1_grammar.h"
-#include "agent/proxy/router.h"
-
-namespace sluice::proxy {
+namespace sluice {
 namespace {
 
-using http1::hex_value;
-using http1::is;
+enum CharClass : std::uint8_t {
+    kUnreserved = 1,  // RFC 3986 section 2.3
+    kSegment = 2,     // its pchar without '.' and '%', which ask for a second look
+};
+
+constexpr std::array<std::uint8_t, 256> make_classes()
+{
+    std::array<std::uint8_t, 256> classes{};
+    const auto add = [&](std::string_view characters, unsigned bits) {
+        for (const char c : characters) {
+            std::uint8_t& entry = classes[static_cast<unsigned char>(c)];
+            entry = static_cast<std::uint8_t>(entry | bits);
+        }
+    };
+    add("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_~", kUnreserved | kSegment);
+    add(".", kUnreserved);
+    add("!$&'()*+,;=:@", kSegment);
+    return classes;
+}
+
+constexpr auto kClasses = make_classes();
+
+bool is(char c, CharClass wanted) { return (kClasses[static_cast<unsigned char>(c)] & wanted) != 0; }
+
+int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 // Never a part of a path: some servers take the backslash for '/', and '#' or '?' for the path's end.
 bool is_forbidden(char c)
@@ -41,7 +71,7 @@ bool is_canonical_segment(std::string_view segment)
     for (std::size_t i = 0; i < segment.size(); ++i) {
         if (segment[i] == '%') {
             const int value = unescape(segment.substr(i));
-            if (value < 0 || is(static_cast<char>(value), http1::kUnreserved) || !is_upper_hex(segment[i + 1]) ||
+            if (value < 0 || is(static_cast<char>(value), kUnreserved) || !is_upper_hex(segment[i + 1]) ||
                 !is_upper_hex(segment[i + 2]))
                 return false;
         } else if (is_forbidden(segment[i])) {
@@ -56,7 +86,7 @@ bool is_plain(std::string_view raw)
 {
     char before = '\0';
     for (const char c : raw) {
-        if (!is(c, http1::kSegment) && ((c != '/' && c != '.') || before == '/'))
+        if (!is(c, kSegment) && ((c != '/' && c != '.') || before == '/'))
             return false;
         before = c;
     }
@@ -93,7 +123,7 @@ bool append_segment(std::string_view segment, std::span<char> out, std::size_t& 
         const int value = unescape(segment.substr(i));
         if (value < 0)
             return false;
-        if (is(static_cast<char>(value), http1::kUnreserved)) {
+        if (is(static_cast<char>(value), kUnreserved)) {
             out[size++] = static_cast<char>(value);
         } else {
             out[size++] = '%';
@@ -150,4 +180,4 @@ std::optional<std::string_view> canonical_path(std::string_view raw, std::span<c
     return std::string_view(out.data(), size);
 }
 
-}  // namespace sluice::proxy
+}  // namespace sluice

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The canonical path: what it makes of every spelling, and which spellings it refuses.
+#include "base/canonical_path.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "agent/proxy/router.h"
-
-namespace sluice::proxy {
+namespace sluice {
 namespace {
 
 std::string canonical(std::string_view raw)
@@ -129,4 +129,4 @@ TEST(CanonicalPath, EveryEscapeIsDecodedKeptOrRefused)
 }
 
 }  // namespace
-}  // namespace sluice::proxy
+}  // namespace sluice
