@@ -45,12 +45,14 @@ public:
     }
     // Tells the other nodes what this one serves.
     void say(model::ServedGateways served) { membership_->say(std::move(served)); }
-    void set_hurry(bool hurry) { membership_->set_hurry(hurry); }  // somebody's word is waited for
+    // To what the other nodes say.
+    void listen(source::Attention attention) { membership_->listen(attention); }
 
     [[nodiscard]] int change_fd() const { return change_.get(); }  // readable when what follows may have changed
     [[nodiscard]] bool drain_changes();
     [[nodiscard]] bool is_leading() const { return leading_; }  // this node writes, and gives addresses
-    // The nodes that serve, this one included; none as long as it is not known. And what the others say.
+    // The nodes that serve, this one included; none as long as it is not known. And what the others say, as far as they
+    // are listened to.
     [[nodiscard]] source::Membership::View view() const;
 
 private:

@@ -164,24 +164,35 @@ void Control::State::publish_statuses()
     const auto view = cluster->view();
     model::ServedByNode served = view.served;
     cluster->say(served[options.node] = served_gateways(*plan, serving));
+    cluster->publish(plan->infrastructure);
+    if (!cluster->is_leading()) {
+        // Who comes to lead is to listen before it writes.
+        cluster->listen(source::Attention::None);
+        cluster->publish(model::Statuses{});
+        pending_since.clear();
+        return;
+    }
     auto wanted = cluster_statuses(*plan, view.nodes, served);
-    cluster->set_hurry(cluster->is_leading() && !wanted.pending.empty());
     const std::uint64_t now = monotonic_ms();
     std::erase_if(pending_since, [&](const auto& entry) { return !wanted.pending.contains(entry.first); });
+    auto attention = source::Attention::Steady;
+    for (const std::string& gateway : wanted.pending) {
+        const std::uint64_t waited = now - pending_since.emplace(gateway, now).first->second;
+        if (waited >= kPendingMs)
+            continue;
+        attention = source::Attention::Hurried;
+        reconcile_alarm.within(kPendingMs - waited);
+    }
+    cluster->listen(attention);
     std::erase_if(wanted.statuses, [&](const Shared<model::ObjectStatus>& status) {
         if (status->key.kind != model::Gateway::kKind)
             return false;
         const std::string name = status->key.ns + "/" + status->key.name;
         if (!wanted.pending.contains(name) || has_unwritten_address(*plan, snapshot.objects, status->key))
             return false;
-        const std::uint64_t since = pending_since.emplace(name, now).first->second;
-        if (now - since >= kPendingMs)
-            return false;
-        reconcile_alarm.within(kPendingMs - (now - since));
-        return true;
+        return now - pending_since.at(name) < kPendingMs;
     });
     cluster->publish(std::move(wanted.statuses));
-    cluster->publish(plan->infrastructure);
 }
 
 plan::NodeFacts Control::State::plan_facts(const apply::Facts& node)

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace sluice::control {
 namespace {
@@ -114,16 +115,19 @@ bool correct_by_nodes(model::ObjectStatus& status, const std::string& gateway, c
     return true;
 }
 
-std::set<std::string> proxied_listeners(const plan::Plan& plan)
+// A listener and where it is to be found.
+using Place = std::tuple<std::string, std::uint16_t, std::vector<IpAddress>>;
+
+std::set<Place> proxied_listeners(const plan::Plan& plan)
 {
-    std::set<std::string> names;
+    std::set<Place> places;
     for (const plan::HttpPort& port : plan.http)
         for (const plan::HttpListener& listener : port.listeners)
-            names.insert(listener.name);
+            places.emplace(listener.name, port.port, port.addresses);
     for (const plan::TlsPort& port : plan.tls)
         for (const plan::TlsHost& host : port.hosts)
-            names.insert(host.listener);
-    return names;
+            places.emplace(host.listener, port.port, port.addresses);
+    return places;
 }
 
 using Flat = std::map<std::string, const model::Condition*>;
@@ -163,9 +167,11 @@ void add_new_proxied(const plan::Plan& plan, const plan::Plan& previous, const S
                      const std::string& why, ServingProblems& problems)
 {
     const auto served = proxied_listeners(previous);
-    for (const std::string& listener : proxied_listeners(plan))
-        if (!served.contains(listener) || before.listeners.contains(listener))
+    for (const Place& place : proxied_listeners(plan)) {
+        const std::string& listener = std::get<std::string>(place);
+        if (!served.contains(place) || before.listeners.contains(listener))
             problems.listeners.emplace(listener, why);
+    }
 }
 
 void correct_statuses(model::Statuses& statuses, const ServingProblems& problems)

@@ -22,8 +22,8 @@ struct ServingProblems {
 
 // Adds the listeners that the kernel path could not bring to serve what the plan asks.
 void add_kernel_problems(const std::vector<apply::L4ListenerState>& states, ServingProblems& problems);
-// Adds the HTTP and TLS listeners of a plan that the one before did not serve: the kernel path, which brings them their
-// connections, failed as a whole. `before` are the problems of that plan.
+// Adds the HTTP and TLS listeners of a plan that the one before did not serve at the same addresses and port: the
+// kernel path, which brings them their connections, failed as a whole. `before` are the problems of that plan.
 void add_new_proxied(const plan::Plan& plan, const plan::Plan& previous, const ServingProblems& before,
                      const std::string& why, ServingProblems& problems);
 

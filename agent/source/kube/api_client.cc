@@ -11,7 +11,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr long kConnectMs = 5'000;
-constexpr long kKeepAliveSeconds = 15;  // of TCP: a watch whose server vanished must not wait for ever
+// Of TCP: an idle connection whose other end has vanished ends after 45 s.
+constexpr long kKeepAliveIdleSeconds = 15;
+constexpr long kKeepAliveIntervalSeconds = 10;
+constexpr long kKeepAliveProbes = 3;
 constexpr int kPollMs = 10'000;
 
 // What a request needs while it is under way.
@@ -95,9 +98,12 @@ Result<void> prepare(CURL* handle, const KubeConfig& config, const ApiRequest& r
     set(CURLOPT_NOPROXY, "*");
     set(CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
+    set(CURLOPT_LOW_SPEED_LIMIT, 1L);  // bytes a second
+    set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.silence_max.count()));
     set(CURLOPT_TCP_KEEPALIVE, 1L);
-    set(CURLOPT_TCP_KEEPIDLE, kKeepAliveSeconds);
-    set(CURLOPT_TCP_KEEPINTVL, kKeepAliveSeconds);
+    set(CURLOPT_TCP_KEEPIDLE, kKeepAliveIdleSeconds);
+    set(CURLOPT_TCP_KEEPINTVL, kKeepAliveIntervalSeconds);
+    set(CURLOPT_TCP_KEEPCNT, kKeepAliveProbes);
     set(CURLOPT_USERAGENT, "sluice");
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     if (!config.ca_file.empty())
@@ -126,7 +132,7 @@ Result<void> prepare(CURL* handle, const KubeConfig& config, const ApiRequest& r
     return {};
 }
 
-Result<ApiResponse> outcome(const Call& call, CURLcode code, std::string answer)
+Result<ApiResponse> outcome(const KubeConfig& config, const Call& call, CURLcode code, std::string answer)
 {
     if (call.is_too_large)
         return fail(EFBIG, "API server", "the answer has more than 64 MiB");
@@ -141,6 +147,8 @@ Result<ApiResponse> outcome(const Call& call, CURLcode code, std::string answer)
     curl_easy_getinfo(call.handle, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call.handle, CURLINFO_RETRY_AFTER, &seconds);
     response.status = static_cast<int>(status);
+    if (status == 401 && config.token != nullptr)
+        config.token->refused();
     response.retry_after = std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, 60));
     response.body = std::move(answer);
     return response;
@@ -180,7 +188,7 @@ Result<ApiResponse> ApiClient::call(const ApiRequest& request, const std::stop_t
         if (message->msg == CURLMSG_DONE)
             code = message->data.result;
     }
-    auto result = outcome(call, code, std::move(call.answer));
+    auto result = outcome(*config_, call, code, std::move(call.answer));
     curl_multi_remove_handle(multi_, handle_);
     return result;
 }
@@ -271,7 +279,7 @@ void ApiLoop::finish_done()
         const CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
         const auto done = std::move(transfer->on_done);
-        auto result = outcome(transfer->call, code, std::move(transfer->call.answer));
+        auto result = outcome(*config_, transfer->call, code, std::move(transfer->call.answer));
         transfers_.erase(transfer->id);
         done(std::move(result));
     }

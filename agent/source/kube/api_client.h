@@ -26,6 +26,7 @@ struct ApiRequest {
     std::string body;
     const char* content_type = "application/json";
     std::chrono::milliseconds timeout{30'000};
+    std::chrono::seconds silence_max{0};  // ended with an error when nothing arrives for so long; 0: no limit
 };
 
 struct ApiResponse {

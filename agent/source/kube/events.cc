@@ -5,6 +5,7 @@
 #include <map>
 
 #include "agent/model/gateway.h"
+#include "agent/source/kube/json_parts.h"
 
 namespace sluice::source {
 namespace {
@@ -13,12 +14,6 @@ using nlohmann::json;
 
 constexpr std::size_t kMessageBytesMax = 1'000;  // the API allows 1,024
 constexpr std::size_t kNameBytesMax = 200;       // of 253, with what the server adds
-
-std::string text_at(const json& object, const char* key)
-{
-    const auto found = object.is_object() ? object.find(key) : object.end();
-    return object.is_object() && found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 const json& list_at(const json& object, const char* key)
 {
@@ -57,8 +52,9 @@ std::map<std::string, const json*> conditions_of(const json& status, const std::
 
 bool is_bad(const json& condition)
 {
+    const std::string type = text_at(condition, "type");
     const bool is_true = text_at(condition, "status") == "True";
-    return is_true == (text_at(condition, "type") == "Conflicted");
+    return is_true == (type == "Conflicted" || type == "PartiallyInvalid");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Where the API server is and who we are to it: out of a kubeconfig file, or what a pod finds in itself.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -19,15 +20,18 @@ class KubeToken {
 public:
     struct Exec {
         std::string api_version;
-        std::vector<std::string> command;      // with arguments
-        std::vector<std::string> environment;  // "NAME=VALUE", added to ours
+        std::vector<std::string> command;            // with arguments
+        std::vector<std::string> environment;        // "NAME=VALUE", added to ours
+        std::chrono::milliseconds patience{15'000};  // then it is killed
     };
     static std::shared_ptr<KubeToken> fixed(std::string token);
     static std::shared_ptr<KubeToken> of_file(std::string path);
     static std::shared_ptr<KubeToken> of_program(Exec exec);
 
-    // Errors: the file cannot be read, the program fails or says no token.
+    // Errors: the file cannot be read, the program fails, does not end or says no token.
     [[nodiscard]] Result<std::string> get();
+    // The server did not accept it: the next get() asks for another one, at most once in ten seconds. Never waits.
+    void refused();
 
 private:
     [[nodiscard]] Result<void> renew();
@@ -37,6 +41,8 @@ private:
     std::optional<Exec> exec_;
     std::string token_;
     std::chrono::steady_clock::time_point valid_until_ = std::chrono::steady_clock::time_point::max();
+    std::atomic<bool> refused_ = false;  // since the last get()
+    std::chrono::steady_clock::time_point refusals_count_from_;
 };
 
 struct KubeConfig {

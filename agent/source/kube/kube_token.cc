@@ -2,10 +2,14 @@
 // Tokens that change: out of a file (projected service account tokens rotate), or of a program
 // (client.authentication.k8s.io).
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <ctime>
 #include <fstream>
 #include <iterator>
@@ -22,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kFileAge = std::chrono::seconds(60);  // the kubelet rotates hours before the end
 constexpr auto kMargin = std::chrono::seconds(30);   // before a token expires
+constexpr auto kRefusalEvery = std::chrono::seconds(10);
 constexpr std::size_t kOutputMax = 1U << 20;
 
 std::vector<char*> pointers(std::vector<std::string>& texts)
@@ -33,16 +38,19 @@ std::vector<char*> pointers(std::vector<std::string>& texts)
     return result;
 }
 
-Result<std::string> output_of(const KubeToken::Exec& exec)
+// Its standard output is `output`.
+Result<pid_t> start(const KubeToken::Exec& exec, const UniqueFd& output)
 {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0)
-        return fail(errno, "pipe2", "kubeconfig exec");
-    UniqueFd reader(ends[0]);
-    UniqueFd writer(ends[1]);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, output.get(), STDOUT_FILENO);
+    // Signals that this thread has blocked would be blocked in the program for ever.
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     std::vector<std::string> arguments = exec.command;
     std::vector<std::string> environment(exec.environment);
     environment.push_back(R"(KUBERNETES_EXEC_INFO={"kind":"ExecCredential","apiVersion":")" + exec.api_version +
@@ -50,21 +58,71 @@ Result<std::string> output_of(const KubeToken::Exec& exec)
     for (char** each = environ; *each != nullptr; ++each)
         environment.emplace_back(*each);
     pid_t pid = 0;
-    const int error = ::posix_spawnp(&pid, arguments.front().c_str(), &actions, nullptr, pointers(arguments).data(),
+    const int error = ::posix_spawnp(&pid, arguments.front().c_str(), &actions, &attributes, pointers(arguments).data(),
                                      pointers(environment).data());
     posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
     if (error != 0)
         return fail(error, "posix_spawn", arguments.front());
-    writer.reset();
-    std::string output;
+    return pid;
+}
+
+// Takes what is there. False: nothing more comes, or it is too much.
+bool take_output(const UniqueFd& reader, std::string& output)
+{
     char part[4096];
-    for (ssize_t count = 0; output.size() < kOutputMax && (count = ::read(reader.get(), part, sizeof part)) > 0;)
+    ssize_t count = 0;
+    while (output.size() < kOutputMax && (count = ::read(reader.get(), part, sizeof part)) > 0)
         output.append(part, static_cast<std::size_t>(count));
-    reader.reset();
+    return count < 0 && errno == EAGAIN;
+}
+
+// What it says until it ends. A child of its own may keep the pipe open for longer: that is not waited for.
+Result<std::string> read_to_end(const KubeToken::Exec& exec, pid_t pid, UniqueFd reader)
+{
+    // glibc 2.36 declares its own for C alone.
+    const UniqueFd end(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!end.valid())
+        return fail(errno, "pidfd_open", exec.command.front());
+    const auto deadline = Clock::now() + exec.patience;
+    std::string output;
+    for (bool has_ended = false; !has_ended;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+        if (left <= 0)
+            return fail(0, "kubeconfig exec",
+                        exec.command.front() + " has not ended within " + std::to_string(exec.patience.count()) +
+                            " ms");
+        pollfd events[] = {{.fd = reader.get(), .events = POLLIN, .revents = 0},
+                           {.fd = end.get(), .events = POLLIN, .revents = 0}};
+        if (::poll(events, std::size(events), static_cast<int>(left)) <= 0)
+            continue;
+        has_ended = events[1].revents != 0;
+        if (!take_output(reader, output))
+            reader.reset();
+    }
+    return output;
+}
+
+Result<std::string> output_of(const KubeToken::Exec& exec)
+{
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        return fail(errno, "pipe2", "kubeconfig exec");
+    UniqueFd reader(ends[0]);
+    UniqueFd writer(ends[1]);
+    if (::fcntl(reader.get(), F_SETFL, O_NONBLOCK) != 0)
+        return fail(errno, "fcntl", "kubeconfig exec");
+    const auto pid = start(exec, writer);
+    if (!pid)
+        return std::unexpected(pid.error());
+    writer.reset();
+    auto output = read_to_end(exec, *pid, std::move(reader));
+    if (!output)
+        ::kill(*pid, SIGKILL);
     int status = 0;
-    ::waitpid(pid, &status, 0);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return fail(0, "kubeconfig exec", arguments.front() + " failed");
+    ::waitpid(*pid, &status, 0);
+    if (output && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+        return fail(0, "kubeconfig exec", exec.command.front() + " failed");
     return output;
 }
 
@@ -105,11 +163,21 @@ std::shared_ptr<KubeToken> KubeToken::of_program(Exec exec)
 Result<std::string> KubeToken::get()
 {
     const std::lock_guard lock(mutex_);
-    if (Clock::now() >= valid_until_) {
-        if (auto renewed = renew(); !renewed)
+    const bool is_refused = refused_.exchange(false) && Clock::now() >= refusals_count_from_;
+    if (is_refused || Clock::now() >= valid_until_) {
+        const auto renewed = renew();
+        if (is_refused)  // for a while answers still come to the token of before
+            refusals_count_from_ = Clock::now() + kRefusalEvery;
+        if (!renewed)
             return std::unexpected(renewed.error());
     }
     return token_;
+}
+
+void KubeToken::refused()
+{
+    if (!file_.empty() || exec_)
+        refused_ = true;
 }
 
 Result<void> KubeToken::renew()

@@ -25,6 +25,18 @@ namespace sluice::source {
     return text;
 }
 
+// Whether one such stamp is more than `by` before another; not when either is none.
+[[nodiscard]] inline bool is_before(const std::string& one, const std::string& other, std::chrono::seconds by)
+{
+    const auto seconds = [](const std::string& text) {
+        std::tm parts{};
+        return strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr ? std::time_t{-1} : timegm(&parts);
+    };
+    const std::time_t first = seconds(one);
+    const std::time_t second = seconds(other);
+    return first != -1 && second != -1 && second - first > by.count();
+}
+
 inline void pause(std::chrono::milliseconds time, const std::stop_token& stop)
 {
     std::mutex mutex;

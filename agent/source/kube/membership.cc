@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "agent/source/kube/json_parts.h"
 #include "agent/source/kube/lease_time.h"
+#include "agent/source/kube/served_text.h"
 #include "base/log.h"
 
 namespace sluice::source {
@@ -16,110 +18,20 @@ using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kDuration(3);
 constexpr milliseconds kEvery(1'000);
-constexpr milliseconds kSoon(100);  // while somebody waits for what is read
-constexpr milliseconds kCallTime(2'000);
-constexpr milliseconds kLeaveTime(1'000);
-constexpr const char* kSelector = "app.kubernetes.io%2Fname%3Dsluice%2Csluice.dev%2Fnode";
-constexpr const char* kServedAnnotation = "sluice.dev/served";
-constexpr std::size_t kServedBytesMax = 200'000;  // the API bounds all annotations of an object to 256 KiB
-constexpr std::size_t kWhyBytesMax = 200;
-
-std::string text_at(const json& object, const char* key)
-{
-    const auto found = object.is_object() ? object.find(key) : object.end();
-    return object.is_object() && found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-const json& part(const json& object, const char* key)
-{
-    static const json empty = json::object();
-    const auto found = object.is_object() ? object.find(key) : object.end();
-    return object.is_object() && found != object.end() ? *found : empty;
-}
-
-json failures(const std::map<std::string, std::string>& failed, std::size_t why_bytes_max)
-{
-    json result = json::object();
-    for (const auto& [what, why] : failed)
-        result[what] = why.substr(0, why_bytes_max);
-    return result;
-}
-
-std::string to_text(const model::ServedGateways& served, std::size_t why_bytes_max)
-{
-    json result = json::object();
-    for (const model::ServedGateway& one : served) {
-        json& entry = result[one.gateway] = {{"generation", one.generation}, {"uid", one.uid}};
-        if (!one.addresses.empty())
-            entry["has"] = one.addresses;
-        if (!one.failed_listeners.empty())
-            entry["listeners"] = failures(one.failed_listeners, why_bytes_max);
-        if (!one.failed_addresses.empty())
-            entry["addresses"] = failures(one.failed_addresses, why_bytes_max);
-    }
-    return result.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::map<std::string, std::string> parse_failures(const json& object)
-{
-    std::map<std::string, std::string> failed;
-    if (object.is_object()) {
-        for (const auto& [what, why] : object.items())
-            failed.emplace(what, why.is_string() ? why.get<std::string>() : "");
-    }
-    return failed;
-}
-
-std::set<std::string> parse_texts(const json& list)
-{
-    std::set<std::string> texts;
-    if (list.is_array()) {
-        for (const json& each : list)
-            if (each.is_string())
-                texts.insert(each.get<std::string>());
-    }
-    return texts;
-}
+constexpr milliseconds kSoon(100);               // while somebody waits for what is read
+constexpr milliseconds kOld(1'500);              // a list without what we wrote so long ago is old
+constexpr std::chrono::seconds kLongBefore(60);  // a Lease so much older than the newest is of a dead agent
+constexpr std::chrono::hours kForgetAfter(1);
+constexpr std::size_t kForgottenAtOnce = 4;
 
 }  // namespace
-
-std::string served_text(const model::ServedGateways& served)
-{
-    for (const std::size_t why_bytes_max : {kWhyBytesMax, std::size_t{0}}) {
-        std::string text = to_text(served, why_bytes_max);
-        if (text.size() <= kServedBytesMax)
-            return text;
-    }
-    return "";
-}
-
-model::ServedGateways parse_served(const std::string& text)
-{
-    model::ServedGateways served;
-    const json object = json::parse(text, nullptr, false);
-    if (!object.is_object())
-        return served;
-    for (const auto& [gateway, entry] : object.items()) {
-        const json& generation = part(entry, "generation");
-        if (generation.is_number_integer())
-            served.push_back({.gateway = gateway,
-                              .uid = text_at(entry, "uid"),
-                              .generation = generation.get<std::int64_t>(),
-                              .addresses = parse_texts(part(entry, "has")),
-                              .failed_listeners = parse_failures(part(entry, "listeners")),
-                              .failed_addresses = parse_failures(part(entry, "addresses"))});
-    }
-    return served;
-}
 
 Membership::Membership(std::shared_ptr<const KubeConfig> config, std::string ns, std::string node,
                        std::function<void(View)> on_change)
     : config_(std::move(config)),
       node_(std::move(node)),
       on_change_(std::move(on_change)),
-      path_("/apis/coordination.k8s.io/v1/namespaces/" + ns + "/leases"),
-      name_("sluice-node-" + node_),
-      ns_(std::move(ns)),
+      leases_(std::move(ns)),
       thread_([this](const std::stop_token& stop) { run(stop); })
 {
 }
@@ -133,7 +45,8 @@ void Membership::leave()
     if (!is_joined_)
         return;
     ApiClient client(config_);
-    static_cast<void>(client.call({.method = "DELETE", .path = path_ + "/" + name_, .timeout = kLeaveTime}));
+    static_cast<void>(leases_.remove(client, NodeLease::Alive, node_));
+    static_cast<void>(leases_.remove(client, NodeLease::Served, node_));
 }
 
 void Membership::join()
@@ -147,6 +60,7 @@ void Membership::hand_over()
 {
     const std::lock_guard lock(mutex_);
     is_joined_ = false;
+    attention_ = Attention::None;
 }
 
 void Membership::say(model::ServedGateways served)
@@ -159,12 +73,17 @@ void Membership::say(model::ServedGateways served)
     changed_.notify_all();
 }
 
-void Membership::set_hurry(bool hurry)
+void Membership::listen(Attention attention)
 {
     const std::lock_guard lock(mutex_);
-    is_hurried_ = hurry;
-    if (hurry)
-        changed_.notify_all();
+    attention_ = attention;
+    changed_.notify_all();
+}
+
+Attention Membership::attention()
+{
+    const std::lock_guard lock(mutex_);
+    return attention_;
 }
 
 void Membership::run(const std::stop_token& stop)
@@ -174,92 +93,148 @@ void Membership::run(const std::stop_token& stop)
         const bool is_renewed = renew(client, stop);
         const bool is_seen = look(client, stop);
         was_away_ = !is_renewed || !is_seen;
-        wait(is_seen, stop);
+        hear(client, stop);
+        clear_away(client, stop);
+        wait(client, is_seen, stop);
     }
 }
 
-void Membership::wait(bool is_seen, const std::stop_token& stop)
+void Membership::wait(ApiClient& client, bool is_seen, const std::stop_token& stop)
 {
-    std::unique_lock lock(mutex_);
     // Nothing is served before the others are known for the first time.
-    const bool is_first = !is_seen && view_.nodes.empty();
-    changed_.wait_for(lock, stop, is_first ? kSoon : kEvery, [&] { return is_hurried_ || (is_joined_ && has_news_); });
-    if (!is_hurried_ || has_news_)
-        return;
-    changed_.wait_for(lock, stop, kSoon, [&] { return is_joined_ && has_news_; });
+    const auto end = Clock::now() + (!is_seen && view_.nodes.empty() ? kSoon : kEvery);
+    const auto is_due = [this] { return is_joined_ && has_news_; };
+    std::unique_lock lock(mutex_);
+    while (!stop.stop_requested() && !is_due() && Clock::now() < end) {
+        const Attention paid = attention_;
+        const auto until = paid == Attention::Hurried ? std::min(end, Clock::now() + kSoon) : end;
+        changed_.wait_until(lock, stop, until, [&] { return is_due() || attention_ != paid; });
+        if (attention_ != Attention::Hurried)
+            continue;
+        lock.unlock();
+        hear(client, stop);
+        lock.lock();
+    }
 }
 
 bool Membership::renew(ApiClient& client, const std::stop_token& stop)
 {
-    std::string said;
     {
         const std::lock_guard lock(mutex_);
         if (!is_joined_)
             return true;
-        has_news_ = false;
+    }
+    // First, or what an agent before this one said would count as ours.
+    say_news(client, stop);
+    const auto written =
+        leases_.write(client, NodeLease::Alive, node_,
+                      {{"spec", {{"leaseDurationSeconds", kDuration.count()}, {"renewTime", micro_time()}}}}, stop);
+    // Who took us for dead has removed both.
+    is_unsaid_ = is_unsaid_ || written == NodeLeases::Written::Made;
+    return written != NodeLeases::Written::Failed;
+}
+
+void Membership::say_news(ApiClient& client, const std::stop_token& stop)
+{
+    std::string said;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!std::exchange(has_news_, false) && !is_unsaid_)
+            return;
         said = served_text(served_);
-        if (said.empty() && !std::exchange(is_speechless_, true))
-            spdlog::error(
-                "what this node serves is more than {} bytes, which the other nodes cannot be told: no Gateway "
-                "is Programmed",
-                kServedBytesMax);
     }
-    json lease{{"metadata", {{"annotations", {{kServedAnnotation, said}}}}},
-               {"spec",
-                {{"holderIdentity", node_}, {"leaseDurationSeconds", kDuration.count()}, {"renewTime", micro_time()}}}};
-    // Not by resourceVersion: nobody else writes it but, for a moment, the agent of this node that we succeed.
-    auto written = client.call({.method = "PATCH",
-                                .path = path_ + "/" + name_,
-                                .body = lease.dump(),
-                                .content_type = "application/merge-patch+json",
-                                .timeout = kCallTime},
-                               stop);
-    if (written && written->status == 404) {
-        lease["apiVersion"] = "coordination.k8s.io/v1";
-        lease["kind"] = "Lease";
-        lease["metadata"]["name"] = name_;
-        lease["metadata"]["namespace"] = ns_;
-        lease["metadata"]["labels"] = {{"app.kubernetes.io/name", "sluice"}, {"sluice.dev/node", node_}};
-        written = client.call({.method = "POST", .path = path_, .body = lease.dump(), .timeout = kCallTime}, stop);
-    }
-    if (written && (written->status == 200 || written->status == 201))
-        return true;
-    const std::lock_guard lock(mutex_);
-    has_news_ = false;  // it is said again with the next renewal
-    return false;
+    if (said.empty() && !std::exchange(is_speechless_, true))
+        spdlog::error("what this node serves is more than {} bytes, which the other nodes cannot be told: no Gateway "
+                      "is Programmed",
+                      kServedBytesMax);
+    is_unsaid_ =
+        leases_.write(client, NodeLease::Served, node_, {{"metadata", {{"annotations", {{kServedAnnotation, said}}}}}},
+                      stop) == NodeLeases::Written::Failed;
 }
 
 bool Membership::look(ApiClient& client, const std::stop_token& stop)
 {
-    const auto answer =
-        client.call({.path = path_ + "?resourceVersion=0&labelSelector=" + kSelector, .timeout = kCallTime}, stop);
-    if (!answer || answer->status != 200)
-        return false;
-    const json list = json::parse(answer->body, nullptr, false);
-    const json& items = part(list, "items");
-    if (!items.is_array())
+    const auto leases = leases_.list(client, NodeLease::Alive, stop);
+    if (!leases)
         return false;
     const auto now = Clock::now();
     std::map<std::string, Seen> seen;
-    View view{.nodes = {node_}, .served = {}};
-    for (const json& lease : items) {
-        const std::string node = text_at(part(lease, "spec"), "holderIdentity");
-        const std::string renewal = text_at(part(lease, "spec"), "renewTime");
-        if (node.empty() || node == node_)
-            continue;
+    std::string newest;
+    for (const json& lease : *leases) {
+        const json& spec = part(lease, "spec");
+        const std::string renewal = text_at(spec, "renewTime");
+        newest = std::max(newest, renewal);
+        seen[text_at(spec, "holderIdentity")] = {renewal, now, false,
+                                                 text_at(part(lease, "metadata"), "resourceVersion")};
+    }
+    seen.erase("");
+    const auto before = [this](const std::string& node) {
         const auto known = seen_.find(node);
-        // Nobody could renew while the server was away: their time begins anew.
-        const bool is_unchanged = known != seen_.end() && known->second.renewal == renewal && !was_away_;
-        const Seen& entry = seen[node] = {renewal, is_unchanged ? known->second.since : now};
-        if (now - entry.since >= kDuration)
+        return known == seen_.end() ? nullptr : &known->second;
+    };
+    bool is_old = was_away_;
+    {
+        const std::lock_guard lock(mutex_);
+        Seen& own = seen[node_];
+        const Seen* known = before(node_);
+        const bool is_unchanged = is_joined_ && known != nullptr && known->renewal == own.renewal;
+        own.since = is_unchanged ? known->since : now;
+        is_old = is_old || now - own.since >= kOld;
+    }
+    View view{.nodes = {}, .served = {}};
+    for (auto& [node, entry] : seen) {
+        if (node != node_)
+            entry = seen_again(before(node), std::move(entry), newest, is_old);
+        if (entry.is_gone)
             continue;
         view.nodes.push_back(node);
-        view.served[node] = parse_served(text_at(part(part(lease, "metadata"), "annotations"), kServedAnnotation));
+        if (const auto word = view_.served.find(node); word != view_.served.end())
+            view.served.insert(*word);
     }
     seen_ = std::move(seen);
-    std::ranges::sort(view.nodes);
+    show(std::move(view));
+    return true;
+}
+
+Membership::Seen Membership::seen_again(const Seen* before, Seen now, const std::string& newest, bool is_old)
+{
+    if (before == nullptr) {
+        now.is_gone = is_before(now.renewal, newest, kLongBefore);
+        return now;
+    }
+    if (before->renewal != now.renewal)
+        return now;
+    now.is_gone = before->is_gone;
+    // Nobody can be seen to renew in what is old: the time of those who were there begins anew.
+    if (now.is_gone || !is_old) {
+        now.is_gone = now.is_gone || now.since - before->since >= kDuration;
+        now.since = before->since;
+    }
+    return now;
+}
+
+void Membership::hear(ApiClient& client, const std::stop_token& stop)
+{
+    View view = view_;
+    view.served.clear();
+    if (attention() != Attention::None) {
+        const auto leases = leases_.list(client, NodeLease::Served, stop);
+        if (!leases)
+            return;
+        for (const json& lease : *leases) {
+            const std::string node = text_at(part(lease, "spec"), "holderIdentity");
+            if (node != node_ && std::ranges::binary_search(view.nodes, node))
+                view.served[node] =
+                    parse_served(text_at(part(part(lease, "metadata"), "annotations"), kServedAnnotation));
+        }
+    }
+    show(std::move(view));
+}
+
+void Membership::show(View view)
+{
     if (view == view_)
-        return true;
+        return;
     if (view.nodes != view_.nodes) {
         std::string names;
         for (const std::string& node : view.nodes)
@@ -268,7 +243,19 @@ bool Membership::look(ApiClient& client, const std::stop_token& stop)
     }
     view_ = view;
     on_change_(std::move(view));
-    return true;
+}
+
+// Nobody else removes the Leases of a node that is gone for good; one that comes back makes them anew.
+void Membership::clear_away(ApiClient& client, const std::stop_token& stop)
+{
+    std::size_t count = 0;
+    for (auto& [node, seen] : seen_) {
+        if (!seen.is_gone || Clock::now() - seen.since < kForgetAfter || ++count > kForgottenAtOnce)
+            continue;
+        seen.since = Clock::now();  // of the next try, if this one fails
+        if (leases_.remove(client, NodeLease::Alive, node, seen.version, stop))
+            static_cast<void>(leases_.remove(client, NodeLease::Served, node, "", stop));
+    }
 }
 
 }  // namespace sluice::source

@@ -16,6 +16,7 @@ constexpr milliseconds kBackOffMax(10'000);
 constexpr milliseconds kUnreachableMax(1'000);  // a server that comes back is to be noticed at once
 constexpr milliseconds kAbsentAgain(10'000);    // when a kind that is not there is looked for again
 constexpr auto kWatchTime = std::chrono::minutes(10);
+constexpr auto kSilenceMax = std::chrono::seconds(90);  // the API server sends a bookmark about every minute
 
 milliseconds with_jitter(milliseconds delay)
 {
@@ -135,7 +136,8 @@ void Reflector::watch()
     const ApiRequest request{.path = path() +
                                      "watch=1&allowWatchBookmarks=true&resourceVersion=" + escaped(resource_version_) +
                                      "&timeoutSeconds=" + std::to_string(std::chrono::seconds(kWatchTime).count()),
-                             .timeout = kWatchTime + std::chrono::seconds(30)};
+                             .timeout = kWatchTime + std::chrono::seconds(30),
+                             .silence_max = kSilenceMax};
     under_way_ =
         loop_->start(request, {.on_data = [this](std::string_view data) { return on_watch_data(data); },
                                .on_done = [this](Result<ApiResponse> answer) { on_watch_end(std::move(answer)); }});

@@ -18,7 +18,10 @@ constexpr int kConflictsMax = 5;     // of one write, before the others have the
 constexpr long kEventsAtOnce = 100;
 constexpr auto kEventEvery = std::chrono::milliseconds(200);  // beyond that
 constexpr auto kEventTime = std::chrono::milliseconds(2'000);
-constexpr auto kPause = std::chrono::milliseconds(500);  // after a write that failed
+constexpr auto kEventsPause = std::chrono::seconds(30);  // after one that the server had no time for
+constexpr auto kCallTime = std::chrono::milliseconds(5'000);
+constexpr auto kDelayMin = std::chrono::milliseconds(500);  // after a write that failed
+constexpr auto kDelayMax = std::chrono::milliseconds(60'000);
 
 std::string now_text()
 {
@@ -55,7 +58,7 @@ StatusWriter::StatusWriter(std::shared_ptr<const KubeConfig> config, Records& re
       records_(&records),
       controller_name_(std::move(controller_name)),
       events_left_(kEventsAtOnce),
-      events_earned_(std::chrono::steady_clock::now())
+      events_earned_(Clock::now())
 {
     for (std::size_t i = 0; i < kThreads; ++i)
         threads_.emplace_back([this](const std::stop_token& stop) { run(stop); });
@@ -70,8 +73,18 @@ StatusWriter::~StatusWriter()
 
 void StatusWriter::make_due(const model::ObjectKey& key)
 {
+    if (const auto failed = failed_.find(key); failed != failed_.end())
+        later_.erase({failed->second.again, key});
     if (is_due_.insert(key).second && !busy_.contains(key))
         due_.push_back(key);
+}
+
+void StatusWriter::make_ripe_due()
+{
+    while (!later_.empty() && later_.begin()->first <= Clock::now()) {
+        const model::ObjectKey key = later_.begin()->second;
+        make_due(key);
+    }
 }
 
 void StatusWriter::want(model::Statuses statuses)
@@ -111,60 +124,78 @@ void StatusWriter::set_leading(bool leading)
 Shared<model::ObjectStatus> StatusWriter::take(const std::stop_token& stop)
 {
     std::unique_lock lock(mutex_);
-    // The wait is over as well when the thread is to end, and says then only whether something is due.
-    while (due_changed_.wait(lock, stop, [this] { return leading_ && !due_.empty(); }) && !stop.stop_requested()) {
+    while (!stop.stop_requested()) {
+        make_ripe_due();
+        if (!leading_ || due_.empty()) {
+            const auto next = later_.empty() ? Clock::time_point::max() : later_.begin()->first;
+            due_changed_.wait_until(lock, stop, next, [this, next] {
+                return (leading_ && !due_.empty()) || (!later_.empty() && later_.begin()->first < next);
+            });
+            continue;
+        }
         const model::ObjectKey key = std::move(due_.front());
         due_.pop_front();
         is_due_.erase(key);
         const auto found = std::ranges::lower_bound(wanted_, key, {}, model::key_of);
-        if (found == wanted_.end() || (*found)->key != key)
+        if (found == wanted_.end() || (*found)->key != key) {
+            failed_.erase(key);
             continue;
+        }
         busy_.insert(key);
         return *found;
     }
     return nullptr;
 }
 
-void StatusWriter::finish(const model::ObjectKey& key, bool again)
+void StatusWriter::finish(const model::ObjectKey& key, Again again)
 {
     const std::lock_guard lock(mutex_);
     busy_.erase(key);
-    if (again)
-        is_due_.insert(key);
-    if (!is_due_.contains(key))
-        return;
-    due_.push_back(key);  // wanted anew meanwhile
-    due_changed_.notify_one();
+    const bool is_due = is_due_.contains(key);  // wanted anew meanwhile
+    if (again) {
+        Failed& failed = failed_[key];
+        const auto delay = std::min(kDelayMin * (1U << std::min(failed.times, 7U)), kDelayMax);
+        failed = {failed.times + 1, Clock::now() + std::max<Clock::duration>(delay, *again)};
+        if (!is_due)
+            later_.emplace(failed.again, key);
+    } else {
+        failed_.erase(key);
+    }
+    if (is_due)
+        due_.push_back(key);
+    due_changed_.notify_all();  // of those that wait none may know of this time
 }
 
 void StatusWriter::run(const std::stop_token& stop)
 {
     ApiClient client(config_);
     while (const auto wanted = take(stop)) {
-        const bool is_done = write(client, *wanted, stop);
-        if (!is_done) {
-            std::unique_lock lock(mutex_);
-            due_changed_.wait_for(lock, stop, kPause, [] { return false; });
-        }
-        finish(wanted->key, !is_done);
+        auto record = records_->record(wanted->key);
+        finish(wanted->key, record ? put(client, wanted, *std::move(record), stop) : std::nullopt);
     }
 }
 
-bool StatusWriter::write(ApiClient& client, const model::ObjectStatus& wanted, const std::stop_token& stop)
+bool StatusWriter::is_to_be_written(const Shared<model::ObjectStatus>& status)
 {
-    auto record = records_->record(wanted.key);
-    return !record || put(client, wanted, *std::move(record), stop);
+    const std::lock_guard lock(mutex_);
+    const auto found = std::ranges::lower_bound(wanted_, status->key, {}, model::key_of);
+    return leading_ && found != wanted_.end() && *found == status;
 }
 
-bool StatusWriter::put(ApiClient& client, const model::ObjectStatus& wanted, Record record, const std::stop_token& stop)
+StatusWriter::Again StatusWriter::put(ApiClient& client, const Shared<model::ObjectStatus>& status, Record record,
+                                      const std::stop_token& stop)
 {
+    const model::ObjectStatus& wanted = *status;
     for (int conflicts = 0; conflicts < kConflictsMax; ++conflicts) {
+        // Meanwhile another node may lead, or something newer be wanted, which is due then.
+        if (conflicts > 0 && !is_to_be_written(status))
+            return std::nullopt;
         const auto current = nlohmann::json::parse(record.status, nullptr, false);
         const std::string now = now_text();
         const auto merged =
             merged_status(current.is_object() ? current : nlohmann::json::object(), wanted, controller_name_, now);
         if (!merged)
-            return true;
+            return std::nullopt;
         const nlohmann::json object{{"apiVersion", record.api_version},
                                     {"kind", wanted.key.kind},
                                     {"metadata",
@@ -174,24 +205,28 @@ bool StatusWriter::put(ApiClient& client, const model::ObjectStatus& wanted, Rec
                                       {"uid", record.uid}}},
                                     {"status", *merged}};
         const std::string collection = collection_of(wanted.key, record);
-        auto answer = client.call(
-            {.method = "PUT", .path = collection + "/" + wanted.key.name + "/status", .body = object.dump()}, stop);
+        auto answer = client.call({.method = "PUT",
+                                   .path = collection + "/" + wanted.key.name + "/status",
+                                   .body = object.dump(),
+                                   .timeout = kCallTime},
+                                  stop);
         if (answer && answer->status == 200) {
             if (const auto written = record_of(nlohmann::json::parse(answer->body, nullptr, false), record))
                 records_->note_written(wanted.key, record, *written);
             tell(client, condition_events(current, *merged, wanted.key, record, controller_name_, now), stop);
-            return true;
+            return std::nullopt;
         }
         if (answer && answer->status == 404)
-            return true;  // it is gone
+            return std::nullopt;  // it is gone
         std::optional<Record> newer;
         if (answer && answer->status == 409) {
             // Somebody wrote since: look at it as it is now, by a list, which needs no right of its own.
-            answer = client.call({.path = collection + "?fieldSelector=metadata.name%3D" + wanted.key.name}, stop);
+            answer = client.call(
+                {.path = collection + "?fieldSelector=metadata.name%3D" + wanted.key.name, .timeout = kCallTime}, stop);
             const auto list = nlohmann::json::parse(answer ? answer->body : "", nullptr, false);
             if (list.is_object() && list.contains("items") && list.at("items").is_array()) {
                 if (list.at("items").empty())
-                    return true;
+                    return std::nullopt;
                 newer = record_of(list.at("items").front(), record);
             }
         }
@@ -201,37 +236,48 @@ bool StatusWriter::put(ApiClient& client, const model::ObjectStatus& wanted, Rec
                              answer ? "the API server answers " + std::to_string(answer->status) + " " +
                                           printable(answer->body)
                                     : to_string(answer.error()));
-            return false;
+            return answer ? answer->retry_after : std::chrono::seconds(0);
         }
         if (newer->uid != record.uid)
-            return true;  // another object of that name: the source will tell
+            return std::nullopt;  // another object of that name: the source will tell
         record = *std::move(newer);
     }
-    return false;
+    return std::chrono::seconds(0);
 }
 
 // Events are a courtesy: what the server does not take, or what would be too many, is left out.
+bool StatusWriter::may_tell()
+{
+    const std::lock_guard lock(mutex_);
+    const auto now = Clock::now();
+    const auto earned = (now - events_earned_) / kEventEvery;
+    events_earned_ += earned * kEventEvery;
+    events_left_ = std::min<long>(kEventsAtOnce, events_left_ + earned);
+    if (events_left_ == 0 || now < events_again_)
+        return false;
+    --events_left_;
+    return true;
+}
+
 void StatusWriter::tell(ApiClient& client, const std::vector<nlohmann::json>& events, const std::stop_token& stop)
 {
     for (const nlohmann::json& event : events) {
-        {
-            const std::lock_guard lock(mutex_);
-            const auto now = std::chrono::steady_clock::now();
-            const auto earned = (now - events_earned_) / kEventEvery;
-            events_earned_ += earned * kEventEvery;
-            events_left_ = std::min<long>(kEventsAtOnce, events_left_ + earned);
-            if (events_left_ == 0)
-                return;
-            --events_left_;
-        }
+        if (!may_tell())
+            return;
         const std::string ns = event.at("metadata").at("namespace");
         const auto answer = client.call({.method = "POST",
                                          .path = "/api/v1/namespaces/" + ns + "/events",
                                          .body = event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                                          .timeout = kEventTime},
                                         stop);
-        if (!answer || answer->status != 201)
-            spdlog::debug("an Event is not written: {}", answer ? printable(answer->body) : to_string(answer.error()));
+        if (answer && answer->status == 201)
+            continue;
+        spdlog::debug("an Event is not written: {}", answer ? printable(answer->body) : to_string(answer.error()));
+        if (!answer || answer->status == 429 || answer->status >= 500) {
+            // One after the other they would hold up statuses.
+            const std::lock_guard lock(mutex_);
+            events_again_ = Clock::now() + kEventsPause;
+        }
     }
 }
 

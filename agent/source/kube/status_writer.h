@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "agent/model/status.h"
@@ -40,16 +41,24 @@ public:
     void set_leading(bool leading);
 
 private:
+    using Clock = std::chrono::steady_clock;
+    // Nothing: it is done. Else it is to be tried again, after so long at the earliest.
+    using Again = std::optional<std::chrono::seconds>;
+    struct Failed {
+        unsigned times = 0;       // in a row
+        Clock::time_point again;  // when it may be written, unless somebody wants it anew
+    };
+
     void run(const std::stop_token& stop);
     void make_due(const model::ObjectKey& key);  // with the lock
+    void make_ripe_due();                        // with the lock
     // What is to be written next, by the caller alone until `finish`. Null: the thread is to end.
     [[nodiscard]] Shared<model::ObjectStatus> take(const std::stop_token& stop);
-    void finish(const model::ObjectKey& key, bool again);
-    // False: to be tried again.
-    [[nodiscard]] bool write(ApiClient& client, const model::ObjectStatus& wanted, const std::stop_token& stop);
-    [[nodiscard]] bool put(ApiClient& client, const model::ObjectStatus& wanted, Record record,
-                           const std::stop_token& stop);
-
+    void finish(const model::ObjectKey& key, Again again);
+    [[nodiscard]] bool is_to_be_written(const Shared<model::ObjectStatus>& status);
+    [[nodiscard]] Again put(ApiClient& client, const Shared<model::ObjectStatus>& status, Record record,
+                            const std::stop_token& stop);
+    [[nodiscard]] bool may_tell();
     void tell(ApiClient& client, const std::vector<nlohmann::json>& events, const std::stop_token& stop);
 
     std::shared_ptr<const KubeConfig> config_;
@@ -57,13 +66,16 @@ private:
     std::string controller_name_;
     std::mutex mutex_;
     std::condition_variable_any due_changed_;
-    model::Statuses wanted_;             // sorted by key
-    std::deque<model::ObjectKey> due_;   // each once, and none that is busy
-    std::set<model::ObjectKey> is_due_;  // also those that are busy
-    std::set<model::ObjectKey> busy_;    // one thread each: an older status must not be written last
+    model::Statuses wanted_;                     // sorted by key
+    std::deque<model::ObjectKey> due_;           // each once, and none that is busy
+    std::set<model::ObjectKey> is_due_;          // also those that are busy
+    std::set<model::ObjectKey> busy_;            // one thread each: an older status must not be written last
+    std::map<model::ObjectKey, Failed> failed_;  // whose last write has failed
+    std::set<std::pair<Clock::time_point, model::ObjectKey>> later_;  // of these, who is neither due nor busy
     bool leading_ = false;
     long events_left_;
-    std::chrono::steady_clock::time_point events_earned_;
+    Clock::time_point events_earned_;
+    Clock::time_point events_again_;  // none before
     std::vector<std::jthread> threads_;
 };
 

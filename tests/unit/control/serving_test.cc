@@ -30,15 +30,21 @@ TEST(Serving, WhenTheKernelPathFailsAsAWholeHttpAndTlsListenersThatServedGoOnAnd
     plan::Plan previous;
     previous.http.emplace_back().listeners.emplace_back().name = "default/edge/served";
     previous.http.emplace_back().listeners.emplace_back().name = "default/edge/failed-before";
+    previous.http.emplace_back().listeners.emplace_back().name = "default/edge/moved";
+    previous.http.emplace_back().listeners.emplace_back().name = "default/edge/readdressed";
     plan::Plan plan = previous;
+    plan.http[2].port = 8080;
+    plan.http[3].addresses = {IpAddress::parse("192.0.2.1").value()};
     plan.http.emplace_back().listeners.emplace_back().name = "default/edge/new";
     plan.tls.emplace_back().hosts.emplace_back().listener = "default/edge/new-tls";
     const ServingProblems before{{{"default/edge/failed-before", "full"}}, {}};
     ServingProblems problems;
     add_new_proxied(plan, previous, before, "not permitted", problems);
     EXPECT_EQ(problems.listeners, (std::map<std::string, std::string>{{"default/edge/failed-before", "not permitted"},
+                                                                      {"default/edge/moved", "not permitted"},
                                                                       {"default/edge/new", "not permitted"},
-                                                                      {"default/edge/new-tls", "not permitted"}}));
+                                                                      {"default/edge/new-tls", "not permitted"},
+                                                                      {"default/edge/readdressed", "not permitted"}}));
 }
 
 TEST(Serving, AGatewayWithoutAServingListenerIsNotProgrammed)

@@ -27,5 +27,44 @@ TEST(ApiClient, AServerOfAnotherNameIsConnectedToAndAskedAsEver)
     }
 }
 
+TEST(ApiClient, AServerThatFallsSilentEndsTheCall)
+{
+    harness::ApiServer server;
+    const auto config = std::make_shared<KubeConfig>();
+    config->server = server.url();
+    auto answer = std::async(std::launch::async, [&] {
+        return ApiClient(config).call({.path = "/api", .silence_max = std::chrono::seconds(1)});
+    });
+    auto call = server.next();
+    call.open();
+    EXPECT_EQ(answer.wait_for(std::chrono::milliseconds(harness::kApiWaitMs)), std::future_status::ready);
+    call.close();
+    EXPECT_FALSE(answer.get());
+}
+
+// The program is a shell, whose token is its process number.
+TEST(ApiClient, ATokenThatTheServerRefusesIsAskedForAgain)
+{
+    harness::ApiServer server;
+    const auto config = std::make_shared<KubeConfig>();
+    config->server = server.url();
+    config->token = KubeToken::of_program({.api_version = "client.authentication.k8s.io/v1",
+                                           .command = {"/bin/sh", "-c", R"(echo "{\"status\": {\"token\": \"$$\"}}")"},
+                                           .environment = {}});
+    ApiClient client(config);
+    const auto token_of_call = [&](int status) {
+        auto answer = std::async(std::launch::async, [&] { return client.call({.path = "/api"}); });
+        auto call = server.next();
+        call.answer(status, "{}");
+        EXPECT_TRUE(answer.get());
+        const std::size_t begin = call.head().find("Authorization: Bearer ");
+        return begin == std::string::npos ? "" : call.head().substr(begin, call.head().find("\r\n", begin) - begin);
+    };
+    const std::string first = token_of_call(200);
+    EXPECT_NE(first, "");
+    EXPECT_EQ(token_of_call(401), first);
+    EXPECT_NE(token_of_call(200), first);
+}
+
 }  // namespace
 }  // namespace sluice::source

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -109,6 +110,62 @@ TEST_F(KubeConfigTest, ATokenIsFixedOrOfAFileOrOfAProgram)
     const auto none = load("server: 'https://a'", "tokenFile: absent");
     ASSERT_TRUE(none);
     EXPECT_FALSE(none->token->get());
+}
+
+// Says this token.
+KubeToken::Exec saying(const std::string& token, const std::string& before = "")
+{
+    return {.api_version = "client.authentication.k8s.io/v1",
+            .command = {"/bin/sh", "-c", before + "echo \"{\\\"status\\\": {\\\"token\\\": \\\"" + token + "\\\"}}\""},
+            .environment = {}};
+}
+
+TEST(KubeToken, AProgramThatNeverEndsIsAnError)
+{
+    const auto token = KubeToken::of_program({.api_version = "client.authentication.k8s.io/v1",
+                                              .command = {"sleep", "60"},
+                                              .environment = {},
+                                              .patience = std::chrono::milliseconds(100)});
+    const auto said = token->get();
+    ASSERT_FALSE(said);
+    EXPECT_EQ(to_string(said.error()), "kubeconfig exec sleep has not ended within 100 ms");
+}
+
+TEST(KubeToken, AProgramsChildrenAreNotWaitedFor)
+{
+    const auto said = KubeToken::of_program(saying("t", "sleep 30 2>/dev/null & "))->get();
+    ASSERT_TRUE(said) << to_string(said.error());
+    EXPECT_EQ(*said, "t");
+}
+
+TEST(KubeToken, AProgramHasNoSignalBlocked)
+{
+    sigset_t ours;
+    sigset_t before;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &ours, &before), 0);
+    const auto said = KubeToken::of_program(saying("$(grep SigBlk /proc/self/status | tr -dc 0-9a-f)"))->get();
+    ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+    ASSERT_TRUE(said) << to_string(said.error());
+    EXPECT_EQ(said->find_first_not_of('0'), said->npos) << *said;
+}
+
+TEST(KubeToken, OneThatIsRefusedIsAskedForAgainOnceAtMost)
+{
+    const auto program = KubeToken::of_program(saying("$$"));
+    const auto first = program->get();
+    ASSERT_TRUE(first) << to_string(first.error());
+    EXPECT_EQ(program->get(), *first);
+    program->refused();
+    const auto second = program->get();
+    ASSERT_TRUE(second) << to_string(second.error());
+    EXPECT_NE(*second, *first);
+    program->refused();
+    EXPECT_EQ(program->get(), *second);
+    const auto fixed = KubeToken::fixed("secret");
+    fixed->refused();
+    EXPECT_EQ(fixed->get(), "secret");
 }
 
 }  // namespace

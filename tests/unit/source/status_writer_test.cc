@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tests/harness/api_server.h"
@@ -16,24 +18,25 @@ using nlohmann::json;
 
 const model::ObjectKey kKey{"Gateway", "ns", "g"};
 
-// The one object that there is.
-class OneRecord final : public Records {
+// Every Gateway that is asked for is there.
+class AllRecords final : public Records {
 public:
     [[nodiscard]] std::optional<Record> record(const model::ObjectKey& key) const override
     {
         const std::lock_guard lock(mutex_);
-        return key == kKey ? std::optional(held_) : std::nullopt;
+        const auto held = held_.find(key);
+        return held == held_.end() ? made("1") : held->second;
     }
-    void note_written(const model::ObjectKey&, const Record&, const Record& written) override
+    void note_written(const model::ObjectKey& key, const Record&, const Record& written) override
     {
         const std::lock_guard lock(mutex_);
-        held_ = written;
+        held_[key] = written;
     }
-    // It was deleted and made again.
+    // The one of kKey was deleted and made again.
     void recreate()
     {
         const std::lock_guard lock(mutex_);
-        held_ = made("9");
+        held_[kKey] = made("9");
     }
 
 private:
@@ -46,15 +49,25 @@ private:
                 .status = "{}"};
     }
     mutable std::mutex mutex_;
-    Record held_ = made("1");
+    std::map<model::ObjectKey, Record> held_;  // that have changed
 };
 
-model::ObjectStatus status(const std::string& message)
+model::ObjectStatus status(const std::string& message, const std::string& name = "g")
 {
     return {
-        .key = kKey,
+        .key = {kKey.kind, kKey.ns, name},
         .conditions = {
             {.type = "Accepted", .status = true, .reason = "Accepted", .message = message, .observed_generation = 1}}};
+}
+
+// Each of its conditions becomes an Event.
+model::ObjectStatus bad_status(const std::string& name)
+{
+    model::ObjectStatus bad = status("bad", name);
+    bad.conditions.front().status = false;
+    bad.conditions.push_back(bad.conditions.front());
+    bad.conditions.back().type = "ResolvedRefs";
+    return bad;
 }
 
 class StatusWriterTest : public testing::Test {
@@ -72,6 +85,21 @@ protected:
         writer_.reset();
     }
 
+    // The next write of a status, accepted.
+    void accept_write()
+    {
+        ApiServer::Call call = server_.next();
+        EXPECT_TRUE(call.line().starts_with("PUT ")) << call.line();
+        const json body = json::parse(call.body(), nullptr, false);
+        call.answer(200, object(body.is_object() ? body.at("status") : json(), "2"));
+    }
+    // The next request, which must be an Event.
+    ApiServer::Call next_event()
+    {
+        ApiServer::Call call = server_.next();
+        EXPECT_EQ(call.line(), "POST /api/v1/namespaces/ns/events");
+        return call;
+    }
     // The next request that is no Event.
     ApiServer::Call next()
     {
@@ -88,6 +116,11 @@ protected:
         return json{{"metadata", {{"name", "g"}, {"resourceVersion", version}, {"uid", "u1"}}}, {"status", status}}
             .dump();
     }
+    // To the list that follows a conflict.
+    static std::string list(const json& status, const std::string& version)
+    {
+        return R"({"items":[)" + object(status, version) + "]}";
+    }
     static void expect_write(const ApiServer::Call& call, const std::string& message, const std::string& version)
     {
         EXPECT_EQ(call.line(), "PUT /apis/gateway.networking.k8s.io/v1/namespaces/ns/gateways/g/status");
@@ -97,7 +130,7 @@ protected:
     }
 
     ApiServer server_;
-    OneRecord records_;
+    AllRecords records_;
     std::unique_ptr<StatusWriter> writer_;
 };
 
@@ -119,11 +152,11 @@ TEST_F(StatusWriterTest, AConflictIsWrittenToWhatIsThereNow)
 {
     writer_->want({status("ours")});
     next().answer(409, "{}");
-    ApiServer::Call list = next();
-    EXPECT_EQ(list.line(),
+    ApiServer::Call asked = next();
+    EXPECT_EQ(asked.line(),
               "GET /apis/gateway.networking.k8s.io/v1/namespaces/ns/gateways?fieldSelector=metadata.name%3Dg");
     const json foreign = json::parse(R"({"conditions":[{"type":"Theirs","status":"True","reason":"R","message":""}]})");
-    list.answer(200, R"({"items":[)" + object(foreign, "7") + "]}");
+    asked.answer(200, list(foreign, "7"));
     ApiServer::Call again = next();
     const json body = json::parse(again.body());
     EXPECT_EQ(body.at("metadata").at("resourceVersion"), "7");
@@ -138,6 +171,99 @@ TEST_F(StatusWriterTest, AFailedWriteIsTriedAgain)
     ApiServer::Call again = next();
     expect_write(again, "ours", "1");
     again.answer(200, object(json::parse(again.body()).at("status"), "2"));
+}
+
+TEST_F(StatusWriterTest, WhoNoLongerLeadsDoesNotWriteAgainAfterAConflict)
+{
+    writer_->want({status("ours")});
+    ApiServer::Call call = next();
+    writer_->set_leading(false);
+    call.answer(409, "{}");
+    next().answer(200, list(json::object(), "7"));
+    EXPECT_FALSE(server_.is_called(50));
+    writer_->set_leading(true);
+    expect_write(next(), "ours", "1");
+}
+
+TEST_F(StatusWriterTest, AfterAConflictTheNewestIsWritten)
+{
+    writer_->want({status("first")});
+    ApiServer::Call first = next();
+    expect_write(first, "first", "1");
+    writer_->want({status("second")});
+    first.answer(409, "{}");
+    next().answer(200, list(json::object(), "7"));
+    expect_write(next(), "second", "1");
+}
+
+// More than there are threads; all but one are away for long.
+TEST_F(StatusWriterTest, RefusedObjectsHoldUpNoOthers)
+{
+    model::Statuses all;
+    for (const char* name : {"a", "b", "c", "d", "e", "f", "z"})
+        all.emplace_back(status("ours", name));
+    writer_->want(std::move(all));
+    std::map<std::string, int> asked;
+    while (asked["z"] == 0 || asked["a"] < 2) {
+        ApiServer::Call call = next();
+        const json body = json::parse(call.body(), nullptr, false);
+        ASSERT_TRUE(body.is_object());
+        const std::string name = body.at("metadata").at("name");
+        ++asked[name];
+        if (name == "z")
+            call.answer(200, object(body.at("status"), "2"));
+        else
+            call.answer(500, "{}", name == "a" ? "" : "Retry-After: 30\r\n");
+    }
+    for (const char* name : {"b", "c", "d", "e", "f", "z"})
+        EXPECT_EQ(asked[name], 1) << name;
+}
+
+TEST_F(StatusWriterTest, OneThatIsRefusedIsWrittenAtOnceWhenItIsWantedAnew)
+{
+    const std::string long_after = "Retry-After: 30\r\n";
+    writer_->want({status("first")});
+    next().answer(422, "{}", long_after);
+    EXPECT_FALSE(server_.is_called(50));
+    writer_->want({status("second")});
+    ApiServer::Call second = next();
+    expect_write(second, "second", "1");
+    second.answer(422, "{}", long_after);
+    EXPECT_FALSE(server_.is_called(50));
+    writer_->look_at(kKey);
+    next().answer(422, "{}", long_after);
+    EXPECT_FALSE(server_.is_called(50));
+    writer_->set_leading(false);
+    writer_->set_leading(true);
+    expect_write(next(), "second", "1");
+}
+
+TEST_F(StatusWriterTest, WaitsAsLongAsAServerAsksThatHasTooMuchToDo)
+{
+    const auto begun = std::chrono::steady_clock::now();
+    writer_->want({status("ours")});
+    next().answer(429, "{}", "Retry-After: 1\r\n");
+    expect_write(next(), "ours", "1");
+    EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
+}
+
+TEST_F(StatusWriterTest, EventsThatTheServerHasNoTimeForAreLeftOut)
+{
+    writer_->want({bad_status("g")});
+    accept_write();
+    next_event().answer(503, "{}");
+    EXPECT_FALSE(server_.is_called(50)) << "nor is the other one of this status sent";
+    writer_->want({bad_status("g"), bad_status("h")});
+    accept_write();
+    EXPECT_FALSE(server_.is_called(50));
+}
+
+TEST_F(StatusWriterTest, AnEventThatIsRefusedIsLeftOutAlone)
+{
+    writer_->want({bad_status("g")});
+    accept_write();
+    next_event().answer(403, "{}");
+    next_event().answer(201, "{}");
 }
 
 TEST_F(StatusWriterTest, WhatIsAsItShouldBeIsNotWritten)
