@@ -13,14 +13,15 @@
 namespace sluice::proxy {
 namespace {
 
-constexpr std::size_t kHeadKept = 8 * 1024;  // of memory for the next one's
+constexpr std::size_t kHeadKept = 4 * 1024;      // of memory for the next one's
+constexpr std::size_t kKeptBytesMax = 8U << 20;  // of larger ones, of all exchanges of a worker
 
 // The shorter of two limits of which 0 is none.
 std::uint32_t shorter(std::uint32_t a, std::uint32_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
 
 }  // namespace
 
-Exchange::Exchange(Worker& worker) : worker_(&worker) {}
+Exchange::Exchange(Worker& worker, std::size_t place) : worker_(&worker), place_(place) {}
 
 void Exchange::reset()
 {
@@ -35,8 +36,7 @@ void Exchange::reset()
     deadline_ms_ = 0;
     target_ = {};
     tried_.clear();
-    if (head_.text.capacity() > kHeadKept)
-        head_ = {};
+    forget_head();
     body_.clear();
     trailers_.clear();
     interim_bytes_ = 0;
@@ -104,6 +104,24 @@ void Exchange::begin(Downstream& client, const Arrival& from, const http1::Reque
     connect(false);
 }
 
+void Exchange::forget_head()
+{
+    worker_->kept_head_bytes() -= std::exchange(kept_bytes_, 0);
+    if (head_.text.capacity() > kHeadKept)
+        head_ = {};
+}
+
+// A few bytes of HTTP/2 may be many times as many of a head, and the client decides how long its request lasts.
+void Exchange::keep_head()
+{
+    if (head_.text.capacity() <= kHeadKept || kept_bytes_ != 0)
+        return;
+    kept_bytes_ = head_.text.capacity();
+    worker_->kept_head_bytes() += kept_bytes_;
+    if (body_sent_ || !request_ended_ || worker_->kept_head_bytes() > kKeptBytesMax)
+        forget_head();
+}
+
 void Exchange::on_request_malformed()
 {
     if (response_begun_)
@@ -130,6 +148,7 @@ void Exchange::on_response(const http1::ResponseHead& head, bool end)
 {
     touch();
     response_begun_ = true;
+    forget_head();
     if (counters_ != nullptr)
         count(counters_->responses[std::min(head.status / 100, 5)]);
     if (head.status != 101) {

@@ -38,7 +38,9 @@ protected:
 
 class Exchange final : public UpstreamUser {
 public:
-    explicit Exchange(Worker& worker);
+    Exchange(Worker& worker, std::size_t place);
+    [[nodiscard]] std::size_t place() const { return place_; }  // among the worker's
+    void set_place(std::size_t place) { place_ = place; }
     void reset();                                  // as new, for the pool, but that it holds the current snapshot
     void forget_snapshot() { snapshot_.reset(); }  // in the pool
 
@@ -69,6 +71,9 @@ private:
     void on_response_body(Bytes body, bool end) override;
     void on_response_trailers(std::span<const http1::Header> trailers) override;
 
+    // What was forwarded is kept for a second attempt while there may be one, and all that are kept take little memory.
+    void keep_head();
+    void forget_head();
     void answer_elsewhere(const model::Redirect& redirect, const std::string& location);
     void connect(bool fresh);
     void send_continue();
@@ -80,6 +85,7 @@ private:
     void on_request_timeout();
 
     Worker* worker_;
+    std::size_t place_;
     Downstream* client_ = nullptr;
     Upstream* upstream_ = nullptr;
     SnapshotPtr snapshot_;
@@ -89,6 +95,7 @@ private:
     std::uint64_t deadline_ms_ = 0;                             // on the loop's clock; 0: none
     UpstreamPool::Target target_;
     ForwardedHead head_;
+    std::size_t kept_bytes_ = 0;        // of `head_`, as the worker counts them
     std::vector<SocketAddress> tried_;  // endpoints that did not answer
     Bytes body_;                        // of the request, for the backend
     std::vector<std::pair<std::string, std::string>> trailers_;

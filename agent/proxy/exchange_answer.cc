@@ -57,6 +57,7 @@ void Exchange::answer(int status)
             count(counters_->refused);
     }
     response_begun_ = response_ended_ = true;
+    forget_head();
     http1::ResponseHead& head = worker_->scratch().response;
     if (grpc_) {
         grpc::fill_error(head, status);

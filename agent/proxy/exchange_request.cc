@@ -56,7 +56,8 @@ void Exchange::send_pending_body()
         if (counters_ != nullptr)
             count(counters_->bytes_in, head_.text.size() + body_.size());
         has_body_ = false;
-        return upstream_->send(head_, std::move(body_), is_last);
+        upstream_->send(head_, std::move(body_), is_last);
+        return keep_head();
     }
     if (has_body_) {
         has_body_ = false;
@@ -121,7 +122,7 @@ void Exchange::on_upstream_failed(UpstreamFailure failure)
     // A pooled connection may just have been closed by the backend, and what it refused unseen may go again.
     const bool is_safe = failure == UpstreamFailure::Unhandled || failure == UpstreamFailure::Refused ||
                          (failure == UpstreamFailure::Lost && was_reused && head_.is_idempotent);
-    if (is_safe && !body_sent_ && request_ended_ && tried_.size() < kConnectAttempts) {
+    if (is_safe && !body_sent_ && request_ended_ && !head_.text.empty() && tried_.size() < kConnectAttempts) {
         tried_.push_back(target_.address);
         return connect(failure != UpstreamFailure::Refused);
     }

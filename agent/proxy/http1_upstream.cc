@@ -190,9 +190,12 @@ void Http1Upstream::release()
 {
     user_ = nullptr;
     --endpoint_->in_flight;
-    if (!is_complete() || stream_->sending() || !worker_->upstreams().put_idle(*this, *endpoint_))
+    if (!is_complete() || stream_->sending())
         return worker_->upstreams().discard(*this);
     stream_->recv();
+    // An end, or bytes that would be taken for the answer to the next request, which could begin before they are seen.
+    if (stream_->has_news() || !worker_->upstreams().put_idle(*this, *endpoint_))
+        return worker_->upstreams().discard(*this);
     worker_->loop().arm(timer_, worker_->limits().upstream_idle_timeout_ms);
 }
 

@@ -102,6 +102,7 @@ void Http2Upstream::Call::release()
         reset(Http2Error::Cancel);
     else
         finish();
+    connection_->on_stream_count();
 }
 
 void Http2Upstream::Call::on_received()
@@ -146,6 +147,7 @@ void Http2Upstream::Call::begin_response()
     response_begun_ = true;
     response_ended_ = is_whole;
     user_->on_response(head, is_whole);
+    head_.clear();  // or the client decides how long it takes memory
     deliver();
 }
 
@@ -262,7 +264,7 @@ void Http2Upstream::on_stream_count()
 {
     if (!connected_ || over_)
         return;
-    if (stream_count() == 0 && waiting_.empty())
+    if (users_ == 0)
         worker_->loop().arm(timer_, worker_->limits().upstream_idle_timeout_ms);
     else
         worker_->loop().disarm(timer_);
@@ -295,7 +297,7 @@ void Http2Upstream::on_timeout()
         worker_->hit(Limit::ConnectTimeout);
         return stream_->cancel_connect();
     }
-    if (stream_count() == 0 && waiting_.empty())
+    if (users_ == 0)
         on_over();
 }
 

@@ -16,7 +16,7 @@ public:
     [[nodiscard]] Upstream& open(UpstreamUser& user);
     [[nodiscard]] bool has_room() const;  // for another stream
     [[nodiscard]] bool has_served() const { return served_; }
-    [[nodiscard]] bool is_unused() const { return connected_ && !over_ && stream_count() == 0 && waiting_.empty(); }
+    [[nodiscard]] bool is_unused() const { return connected_ && !over_ && users_ == 0; }
     void end() override;
     // Whole responses that their users still take piece by piece keep it, too.
     [[nodiscard]] bool quiet() const override { return stream_->quiet() && users_ == 0; }
@@ -38,11 +38,13 @@ private:
 
     std::vector<std::unique_ptr<Call>> waiting_;  // without a stream yet
     std::vector<std::unique_ptr<Call>> dropped_;  // out of these, until the turn's end
-    std::size_t users_ = 0;                       // calls that were not released
+    // Calls that were not released. The streams of others may be left: a backend that allows none now keeps them for
+    // ever.
+    std::size_t users_ = 0;
     bool connected_ = false;
     bool is_leaving_ = false;  // no new streams
     bool served_ = false;
-    BoundTimer<Http2Upstream> timer_{*this, &Http2Upstream::on_timeout};  // connecting, or without streams
+    BoundTimer<Http2Upstream> timer_{*this, &Http2Upstream::on_timeout};  // connecting, or without users
 };
 
 }  // namespace sluice::proxy

@@ -100,6 +100,8 @@ public:
     // `result` is what the system call would return, or -errno (-ECANCELED after `cancel`). `buffer` is filled by recv.
     virtual void complete(int result, Buffer buffer) = 0;
     [[nodiscard]] bool pending() const { return pending_; }
+    // Its result is known, and comes with the next turn.
+    [[nodiscard]] bool is_queued() const { return pending_ && state_ == nullptr; }
 
 protected:
     Completion() = default;

@@ -124,6 +124,7 @@ void Stream::pump()
 
 void Stream::cancel_connect()
 {
+    is_connect_cancelled_ = true;  // also where the result is on its way: nobody may wait again, without a time
     loop_->cancel(connect_);
     if (tls_ != nullptr && tls_->handshaking)
         loop_->cancel(recv_);
@@ -161,6 +162,8 @@ void Stream::on_connect(int result, Buffer)
 {
     if (user_ == nullptr)
         return;
+    if (is_connect_cancelled_)
+        result = -ECANCELED;
     if (result != 0 || tls_ == nullptr)
         return user_->on_stream_connected(result);
     pump();
@@ -176,6 +179,8 @@ void Stream::on_recv(int result, Buffer buffer)
     if (result <= 0)
         // An end that TLS does not confirm may be an attacker's (RFC 8446 section 6.1).
         return report_received(result < 0 ? result : -ECONNRESET, {});
+    if (tls_->handshaking && is_connect_cancelled_)
+        return report_received(-ECANCELED, {});
     take_ciphertext(buffer.view());
 }
 

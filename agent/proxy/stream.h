@@ -61,6 +61,9 @@ public:
     // From now on nobody is called; what is under way is cancelled.
     void abandon();
 
+    // After `recv`: on_stream_data is to come of what has arrived already. A ring knows of nothing that it has not
+    // reported.
+    [[nodiscard]] bool has_news() const { return recv_.is_queued() || plain_.is_queued(); }
     [[nodiscard]] bool receiving() const { return tls_ == nullptr ? recv_.pending() : tls_->wants_data; }
     [[nodiscard]] bool sending() const { return tls_ == nullptr ? send_.pending() : tls_->user_sending; }
     [[nodiscard]] bool quiet() const
@@ -95,6 +98,7 @@ private:
 
     Loop* loop_;
     UniqueFd fd_;
+    bool is_connect_cancelled_ = false;
     std::unique_ptr<Tls> tls_;
     StreamUser* user_ = nullptr;
     BoundCompletion<Stream> connect_{*this, &Stream::on_connect};

@@ -16,6 +16,11 @@
 #include "base/log.h"
 
 namespace sluice::proxy {
+namespace {
+
+constexpr std::size_t kFreeExchangesMax = 256;  // as many are ready after a peak
+
+}  // namespace
 
 Worker::Worker(const Options& options, unsigned index)
     : options_(options),
@@ -210,7 +215,7 @@ ListenerCounters& Worker::counters_of(const plan::HttpListener& listener)
 Exchange& Worker::take_exchange()
 {
     if (free_exchanges_.empty()) {
-        exchanges_.push_back(std::make_unique<Exchange>(*this));
+        exchanges_.push_back(std::make_unique<Exchange>(*this, exchanges_.size()));
         return *exchanges_.back();
     }
     Exchange& exchange = *free_exchanges_.back();
@@ -234,11 +239,21 @@ void Worker::flush()
         due_[i]->flush();
     }
     due_.clear();
-    for (Exchange* exchange : ended_exchanges_) {
-        exchange->reset();
-        free_exchanges_.push_back(exchange);
-    }
+    for (Exchange* exchange : ended_exchanges_)
+        free(*exchange);
     ended_exchanges_.clear();
+}
+
+void Worker::free(Exchange& exchange)
+{
+    exchange.reset();
+    if (free_exchanges_.size() < kFreeExchangesMax)
+        return free_exchanges_.push_back(&exchange);
+    // The last one takes its place.
+    const std::size_t place = exchange.place();
+    exchanges_.back()->set_place(place);
+    std::swap(exchanges_[place], exchanges_.back());
+    exchanges_.pop_back();
 }
 
 void Worker::bury()

@@ -90,8 +90,9 @@ public:
     Scratch& scratch() { return *scratch_; }
     Http1OutputPool& http1_outputs() { return http1_outputs_; }
     [[nodiscard]] Exchange& take_exchange();
-    void give_back(Exchange& exchange);     // others may still be in one of its calls: reused after this turn
-    void flush_soon(Flushable& flushable);  // must live until the turn's end
+    void give_back(Exchange& exchange);  // others may still be in one of its calls: reused after this turn
+    std::size_t& kept_head_bytes() { return kept_head_bytes_; }  // of large heads, for a second attempt
+    void flush_soon(Flushable& flushable);                       // must live until the turn's end
     UpstreamPool& upstreams() { return *upstreams_; }
     const SnapshotPtr& snapshot() const { return snapshot_; }
     void set_snapshot(SnapshotPtr snapshot);
@@ -116,6 +117,7 @@ private:
     void run(IoKind kind, std::function<void(Result<void>)> started);
     void run_tasks();
     void flush();
+    void free(Exchange& exchange);
     void bury();
 
     Options options_;
@@ -132,7 +134,8 @@ private:
     std::unordered_map<const plan::HttpListener*, ListenerCounters*> counters_by_listener_;  // of `snapshot_`
     std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();
     Http1OutputPool http1_outputs_;
-    std::vector<std::unique_ptr<Exchange>> exchanges_;
+    std::size_t kept_head_bytes_ = 0;
+    std::vector<std::unique_ptr<Exchange>> exchanges_;  // each at its place
     std::vector<Exchange*> free_exchanges_;
     std::vector<Exchange*> ended_exchanges_;
     std::vector<Flushable*> due_;

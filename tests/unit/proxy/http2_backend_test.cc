@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/2 backends behind a real proxy: sharing of connections, GOAWAY and refusals, bodies and trailers.
+#include "tests/harness/held_worker.h"
 #include "tests/harness/http2_peer.h"
 
 namespace sluice::test {
@@ -120,6 +121,26 @@ TEST_P(Http2Backend, AConnectionThatNobodyUsesIsClosed)
             client().reset(id, NGHTTP2_CANCEL);
         EXPECT_TRUE(backend.pump_until([&] { return backend.is_closed(); }));
     }
+}
+
+TEST_P(Http2Backend, AConnectionIsClosedThoughRequestsThatWereGivenUpWaitForItsRoom)
+{
+    start({.upstream_idle_timeout_ms = 50});
+    Acceptor acceptor;
+    serve_client(to_http2(acceptor));
+    const auto first = client().request(Http2Peer::get("/1"));
+    Http2Peer backend(acceptor.accept(), Http2Peer::Side::Server);
+    const auto one = backend.next_request();
+    std::int32_t second = 0;
+    {
+        const HeldWorker held;
+        second = client().request(Http2Peer::get("/2"));
+        backend.allow_streams(1);
+    }
+    client().reset(second, NGHTTP2_CANCEL);
+    backend.respond(one, {{":status", "204"}});
+    EXPECT_EQ(client().wait(first).get(":status"), "204");
+    EXPECT_TRUE(backend.pump_until([&] { return backend.is_closed(); }));
 }
 
 TEST_P(Http2Backend, BodiesBothWaysAtOnce)
