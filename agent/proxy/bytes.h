@@ -12,6 +12,13 @@
 
 namespace sluice::proxy {
 
+// Leaves it as new. Assigning an empty one would leave its strings their memory.
+template <class T> void free_memory(T& value)
+{
+    const T freed(std::move(value));
+    value = T();
+}
+
 class Bytes {
 public:
     Bytes() = default;

@@ -108,7 +108,7 @@ void Exchange::forget_head()
 {
     worker_->kept_head_bytes() -= std::exchange(kept_bytes_, 0);
     if (head_.text.capacity() > kHeadKept)
-        head_ = {};
+        free_memory(head_);
 }
 
 // A few bytes of HTTP/2 may be many times as many of a head, and the client decides how long its request lasts.

@@ -3,6 +3,8 @@
 
 #include <optional>
 
+#include "agent/proxy/bytes.h"
+
 namespace sluice::proxy {
 namespace {
 
@@ -53,10 +55,7 @@ void Http2Fields::add(std::string_view name, std::string_view value, std::size_t
         pseudo_[static_cast<std::size_t>(*which)] = static_cast<std::uint8_t>(entries_.size());
 }
 
-void Http2Fields::clear()
-{
-    *this = {};  // and its memory
-}
+void Http2Fields::clear() { free_memory(*this); }
 
 http1::Header Http2Fields::header(const Entry& entry) const
 {
