@@ -135,7 +135,7 @@ TEST_P(Http2Backend, AConnectionIsClosedThoughRequestsThatWereGivenUpWaitForItsR
     {
         const HeldWorker held;
         second = client().request(Http2Peer::get("/2"));
-        backend.allow_streams(1);
+        backend.allow_streams(0);
     }
     client().reset(second, NGHTTP2_CANCEL);
     backend.respond(one, {{":status", "204"}});
