@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/source/kube/json_parts.h"
 #include "agent/source/kube/lease_time.h"
 #include "base/log.h"
 
@@ -14,12 +15,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kCallTime(3'000);
 constexpr milliseconds kReleaseTime(2'000);
-
-std::string text_of(const json& object, const char* key)
-{
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 }  // namespace
 
@@ -42,7 +37,7 @@ Leadership::~Leadership()
     ApiClient client(config_);
     const auto current = client.call({.path = path_ + "/" + options_.name, .timeout = kReleaseTime / 2});
     json lease = current && current->status == 200 ? json::parse(current->body, nullptr, false) : json();
-    if (!lease.is_object() || !lease.contains("spec") || text_of(lease.at("spec"), "holderIdentity") != options_.holder)
+    if (!lease.is_object() || !lease.contains("spec") || text_at(lease.at("spec"), "holderIdentity") != options_.holder)
         return;
     lease["spec"]["holderIdentity"] = "";
     static_cast<void>(client.call(
@@ -84,8 +79,8 @@ bool Leadership::hold(ApiClient& client, const std::stop_token& stop)
         return false;
     }
     json& spec = lease["spec"];
-    const std::string holder = text_of(spec, "holderIdentity");
-    const std::string renewal = holder + " " + text_of(spec, "renewTime");
+    const std::string holder = text_at(spec, "holderIdentity");
+    const std::string renewal = holder + " " + text_at(spec, "renewTime");
     if (std::exchange(seen_, renewal) != renewal)
         seen_since_ = now;
     const bool is_ours = holder == options_.holder;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/source/kube/kube_config.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -133,7 +135,13 @@ TEST(KubeToken, AProgramThatNeverEndsIsAnError)
 
 TEST(KubeToken, AProgramsChildrenAreNotWaitedFor)
 {
-    const auto said = KubeToken::of_program(saying("t", "sleep 30 2>/dev/null & "))->get();
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const UniqueFd reader(ends[0]);
+    const UniqueFd writer(ends[1]);  // the child reads until this is closed, and keeps its standard output until then
+    ASSERT_EQ(::fcntl(reader.get(), F_SETFD, 0), 0);
+    const auto said =
+        KubeToken::of_program(saying("t", "cat <&" + std::to_string(reader.get()) + " 2>/dev/null & "))->get();
     ASSERT_TRUE(said) << to_string(said.error());
     EXPECT_EQ(*said, "t");
 }
